@@ -1,0 +1,4 @@
+noinst_LIBRARIES += src/board/libboard.a
+src_board_libboard_a_SOURCES = \
+	src/board/board.c \
+	src/board/board.h

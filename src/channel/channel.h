@@ -1,0 +1,68 @@
+/*
+ * The channel between the master and one listener: a SOCK_SEQPACKET pair, one record a packet.
+ * Neither end ever blocks. Records of sessions may be dropped when the master is behind, and the
+ * caller counts them; records that matter more wait in a queue of 256.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CHANNEL_VERSION = 1, CHANNEL_QUEUE_MAX = 256, CHANNEL_CLIENT_MAX = 64 };
+
+enum record_kind {
+    /* master to listener */
+    RECORD_GO = 1, /* start accepting */
+    RECORD_DRAIN,  /* accept no more; exit when the last session has ended. `sockets`: bits of
+                      those to accept from until their queue was empty once, before closing */
+    RECORD_PAUSE,  /* leave the sockets alone */
+    RECORD_RESUME,
+    RECORD_END_SESSION, /* the one in `slot`, if its process is `pid` */
+    RECORD_END_ALL,     /* end every session now */
+    /* listener to master */
+    RECORD_READY = 32, /* set up, waiting for GO */
+    RECORD_FAILED,     /* could not set up: `text` */
+    RECORD_SESSION_START,
+    RECORD_SESSION_END,
+    RECORD_REFUSED,        /* the first client of an episode, told by `cause` */
+    RECORD_REFUSED_END,    /* `count` were refused in `duration_us` */
+    RECORD_THROTTLE_BEGIN, /* clients have to wait: `cause` */
+    RECORD_THROTTLE_END,
+    RECORD_LOST /* a client that was accepted could not be served: `cause`, `error` */
+};
+
+/* One shape for all; what a kind does not use is zero. */
+struct record {
+    uint16_t version, kind;
+    uint16_t cause; /* enum board_cause */
+    uint16_t end;   /* enum session_end */
+    int32_t pid;
+    int32_t signal; /* that ended the process, or 0 */
+    int32_t error;  /* errno, or 0 */
+    uint32_t slot;
+    uint64_t sockets;
+    uint64_t bytes_in, bytes_out, turns, duration_us, count;
+    char text[CHANNEL_CLIENT_MAX]; /* the client's address as shown; FAILED: why */
+};
+
+/* One end. */
+struct channel {
+    int fd;
+    struct record *queue; /* ring of CHANNEL_QUEUE_MAX, made at the first need */
+    unsigned int first, queued;
+};
+
+/* A pair, both non-blocking and close-on-exec, with room for some thousand records. 0 or -errno. */
+int channel_pair(int out[2]);
+void channel_open(struct channel *channel, int fd);
+void channel_close(struct channel *channel);
+
+/* Sends; `must` puts it in the queue when the peer is behind. Returns 0; -EAGAIN when it was
+ * dropped; -EPIPE (or what the kernel said) when the peer is gone. Sets the version itself. */
+int channel_send(struct channel *channel, struct record *record, bool must);
+/* Sends what waits. Returns how many are left, or -errno. */
+int channel_flush(struct channel *channel);
+/* Takes one record: 1, 0 when none is there, -EPIPE when the peer is gone, -EPROTO for a record of
+ * another size or version. The text is terminated whatever came. */
+int channel_receive(struct channel *channel, struct record *record);

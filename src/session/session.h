@@ -1,0 +1,25 @@
+/*
+ * A session: from the moment its process is forked to its exit status. Also the whole of the
+ * one-client mode (forkechod -i).
+ */
+#pragma once
+
+#include "base/address.h"
+#include "board/board.h"
+#include "conf/service.h"
+#include "service/stream.h"
+
+/* Serves the client on `fd` and closes it: socket options that were not inherited from the
+ * listening socket, handler, lingering close, hold_process. Returns why it ended. `row` is the
+ * session's half of its slot, or NULL in one-client mode; `counts` gets the stream's final numbers,
+ * may be NULL. session_timeout is an alarm(2)-like timer whose SIGALRM ends the process: whoever
+ * reaps it reads that as LIFETIME. In one-client mode the process just dies of it. */
+enum session_end session_serve(int fd, const struct address *client, const struct service *service,
+                               struct board_session *row, struct stream *counts);
+
+/* The forked child's whole life, given its connection and nothing else it may keep: moves the
+ * connection to descriptor 3, closes everything above, sets the title, resets signals (TERM ends
+ * it; HUP INT QUIT USR1 USR2 ignored), serves, exits with its session_end as status. Calls no exit
+ * handler, touches few pages. */
+_Noreturn void session_main(int fd, const struct address *client, const struct service *service,
+                            struct board_session *row);

@@ -1,0 +1,1 @@
+# Checks of the tree itself: layers, style, documents against code.

@@ -1,0 +1,14 @@
+# Every test speaks TAP, one line a case; `make check TESTS=tests/…` runs one of them.
+TEST_EXTENSIONS = .py .sh
+TAP = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+LOG_DRIVER = $(TAP)
+PY_LOG_DRIVER = $(TAP)
+PY_LOG_COMPILER = /usr/bin/python3
+SH_LOG_DRIVER = $(TAP)
+SH_LOG_COMPILER = $(SHELL)
+AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' \
+	CK_FORK=yes; export top_srcdir top_builddir CK_FORK;
+
+include tests/unit/local.mk
+include tests/system/local.mk
+include tests/checks/local.mk
