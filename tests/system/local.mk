@@ -1,1 +1,2 @@
-# System tests: the real daemon, in a directory of its own, on free ports, as any user.
+# System tests: the real programs, in a directory of their own, on free ports, as any user.
+EXTRA_DIST += tests/system/tap.py

@@ -1,0 +1,73 @@
+"""Test cases that report in TAP (the Test Anything Protocol), one line a case.
+
+    from tap import Skip, case, run
+
+    @case("what a user sees")
+    def the_answer_comes_back():
+        assert answer == sent, answer
+
+    if __name__ == "__main__":
+        run()
+
+A case passes when it returns, fails when it raises or takes longer than its limit, and is skipped
+when it raises Skip with the reason. `python3 tests/system/FILE.py WORD…` runs the cases whose name
+contains one of the words. The exit status is 1 when a case failed.
+"""
+
+import signal
+import sys
+import traceback
+
+_cases = []
+
+
+class Skip(Exception):
+    """Raised by a case that cannot be judged here; its text says why."""
+
+
+def case(name, limit=30):
+    """Declares a test case; it fails after `limit` seconds."""
+
+    def declare(function):
+        _cases.append((name, limit, function))
+        return function
+
+    return declare
+
+
+def note(text):
+    """A comment in the report, one `#` line for each line of the text."""
+    for line in str(text).splitlines():
+        print("#", line.encode("ascii", "backslashreplace").decode(), flush=True)
+
+
+def _too_late(_signal, _frame):
+    raise TimeoutError("the case took longer than its limit")
+
+
+def _judge(number, name, limit, function):
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        function()
+    except Skip as why:
+        print(f"ok {number} - {name} # SKIP {why}", flush=True)
+        return True
+    except Exception:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(f"not ok {number} - {name}", flush=True)
+        note(traceback.format_exc())
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    print(f"ok {number} - {name}", flush=True)
+    return True
+
+
+def run():
+    """Runs the declared cases in order and exits."""
+    words = sys.argv[1:]
+    chosen = [c for c in _cases if not words or any(word in c[0] for word in words)]
+    signal.signal(signal.SIGALRM, _too_late)
+    print(f"1..{len(chosen)}", flush=True)
+    results = [_judge(number, *entry) for number, entry in enumerate(chosen, 1)]
+    sys.exit(0 if all(results) else 1)
