@@ -40,5 +40,8 @@ const char *text_format_rate(const struct rate *rate, char *text, size_t size);
  * not UTF-8 become \xHH. Cut with … when too long. Always terminated. Returns `out`. */
 const char *text_escape(const char *bytes, size_t length, char *out, size_t size);
 
+/* The size of the well-formed UTF-8 character at `bytes` (RFC 3629), or 0 where there is none. */
+size_t text_utf8(const char *bytes, size_t length);
+
 /* The member of words[0..count-1] that looks most like `word`, or NULL when none is near. */
 const char *text_nearest(const char *word, const char *const *words, size_t count);
