@@ -11,14 +11,17 @@
 
 A case passes when it returns, fails when it raises or takes longer than its limit, and is skipped
 when it raises Skip with the reason. `python3 tests/system/FILE.py WORD…` runs the cases whose name
-contains one of the words. The exit status is 1 when a case failed.
+contains one of the words. The exit status is 1 when a case failed. TEST_SLOWNESS in the environment
+multiplies every time limit, for builds that run slower than people's (sanitizers, valgrind).
 """
 
+import os
 import signal
 import sys
 import traceback
 
 _cases = []
+_slowness = float(os.environ.get("TEST_SLOWNESS", "1"))
 
 
 class Skip(Exception):
@@ -35,6 +38,11 @@ def case(name, limit=30):
     return declare
 
 
+def scaled(seconds):
+    """A time limit as this build deserves it."""
+    return seconds * _slowness
+
+
 def note(text):
     """A comment in the report, one `#` line for each line of the text."""
     for line in str(text).splitlines():
@@ -46,7 +54,7 @@ def _too_late(_signal, _frame):
 
 
 def _judge(number, name, limit, function):
-    signal.setitimer(signal.ITIMER_REAL, limit)
+    signal.setitimer(signal.ITIMER_REAL, scaled(limit))
     try:
         function()
     except Skip as why:
