@@ -1,8 +1,8 @@
 /*
  * How many live sessions, and how fast, from each source: `per_source`, `per_source_rate`. A hash
  * table of the sources that have a live session or an unfilled bucket; private to one listener;
- * sized once, so that nothing is allocated while serving. Keyed hash: a client cannot choose
- * collisions.
+ * sized once, so that nothing is allocated while serving, and every step takes the same time
+ * however many there are. Keyed hash: a client cannot choose collisions.
  */
 #pragma once
 
@@ -16,8 +16,9 @@ struct sources;
 
 enum source_verdict { SOURCE_ALLOWED, SOURCE_TOO_MANY, SOURCE_TOO_FAST };
 
-/* Room for `room` sources at once. A table that is full forgets the fullest bucket without
- * sessions; where every entry has one, newcomers are let in uncounted. NULL with errno. */
+/* Room for `room` sources at once. A table that is full forgets the source that has been without
+ * sessions for longest; where every one has some, newcomers are let in uncounted. NULL with errno.
+ */
 struct sources *sources_new(size_t room, unsigned int prefix_v4, unsigned int prefix_v6,
                             unsigned int per_source, const struct rate *rate);
 void sources_free(struct sources *sources);
