@@ -7,13 +7,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "service/stream.h"
 
 /* The handlers' own options (forkechod.conf(5), "The handlers' own"). */
 struct manners {
-    uint64_t delay; /* ms before each answer */
-    const char *quit;
+    uint64_t delay;   /* ms before each answer, daytime's and time's too */
+    const char *quit; /* NULL or empty: no message ends the session */
     bool once;
 };
 
@@ -37,8 +38,13 @@ enum session_end time_serve(struct stream *stream, const struct manners *manners
 enum session_end upper_serve(struct stream *stream, const struct manners *manners);
 enum session_end next_serve(struct stream *stream, const struct manners *manners);
 
+/* daytime's line for a moment from 1970 on; `size` of 64 is enough. Returns its length. */
+size_t daytime_format(time_t now, char *line, size_t size);
+
 /* The loop of every handler that answers messages: what one read returns, at most MESSAGE_MAX
  * bytes, is a message; `answer` changes it in place (NULL: as it is). Obeys delay, quit and once;
  * `quit` is compared without trailing CR LF. service/message.c */
 enum session_end message_serve(struct stream *stream, const struct manners *manners,
                                void (*answer)(unsigned char *bytes, size_t size));
+/* Waits as long as the answer that comes next has to. service/message.c */
+void manners_delay(const struct manners *manners);

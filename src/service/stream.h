@@ -2,6 +2,9 @@
  * A client's byte stream as a handler sees it: blocking reads and writes whose time limits are the
  * socket's own (SO_RCVTIMEO, SO_SNDTIMEO), so that they cost no system call of their own. EINTR is
  * retried, SIGPIPE never happens (MSG_NOSIGNAL).
+ *
+ * System calls of everything below, for whoever writes a sandbox: recvfrom, sendto, poll, ioctl
+ * (SIOCOUTQ), getsockopt (SO_SNDTIMEO), shutdown, close; read and write for what is no socket.
  */
 #pragma once
 
@@ -12,27 +15,37 @@
 
 #include "base/exitcode.h"
 
-enum { MESSAGE_MAX = 8192, STREAM_CHUNK = 65536 };
+enum { MESSAGE_MAX = 8192, STREAM_CHUNK = 65536, STREAM_LINGER_BYTES = 65536 };
 
+/* Whoever makes one sets the descriptors, is_socket and progress; the rest starts as zero. */
 struct stream {
-    int fd;
-    bool is_socket; /* false: a pipe or terminal in one-client mode; then read(2) and write(2) */
-    enum session_end end;                    /* why reading or writing stopped */
-    uint64_t bytes_in, bytes_out, turns;     /* a turn is one answer */
-    void (*progress)(struct stream *stream); /* after each read and write; may be NULL */
+    int in, out;          /* one socket; or, in one-client mode, perhaps a pipe or terminal each */
+    bool is_socket;       /* false: read(2) and write(2), without time limits */
+    bool discards;        /* set by a handler: stream_discard is to be called while a write waits */
+    bool at_end;          /* the client has sent everything it will ever send */
+    bool over;            /* nothing can be read or written any more; `end` says why */
+    bool waits;           /* a write waits for the client to take bytes */
+    enum session_end end; /* why reading or writing stopped */
+    uint64_t bytes_in, bytes_out, turns;     /* a turn is one whole stream_write */
+    void (*progress)(struct stream *stream); /* when one of these has changed; may be NULL */
     void *context;                           /* for progress */
 };
 
 /* Returns the bytes read (at least 1), or 0 when the session is over; then stream->end says why:
- * CLOSED at end of file, IDLE, RESET, VANISHED, SYSTEM. An expired SO_RCVTIMEO is idle only if our
- * bytes have stopped leaving too (SIOCOUTQ): a byte in either direction counts. */
+ * CLOSED at end of file, IDLE, RESET, VANISHED, SYSTEM. After CLOSED, writing is still possible: a
+ * client may close its half and wait for the rest. An expired SO_RCVTIMEO is idle only if our bytes
+ * have stopped leaving too (SIOCOUTQ): a byte in either direction counts. */
 size_t stream_read(struct stream *stream, void *buffer, size_t size);
-/* The same without waiting: 0 with end untouched when nothing is there. */
-size_t stream_read_waiting(struct stream *stream, void *buffer, size_t size);
+/* Reads what has come so far, at most STREAM_CHUNK bytes, and throws it away. Does not wait. */
+void stream_discard(struct stream *stream);
 /* Writes all. Returns false when the session is over: STALLED, RESET, VANISHED, SYSTEM. STALLED
- * only when not one byte was taken for the whole SO_SNDTIMEO. */
+ * only when not one byte was taken for the whole SO_SNDTIMEO, and at most a sixteenth later. */
 bool stream_write(struct stream *stream, const void *bytes, size_t size);
 
-/* Lingering close: shutdown(2) for writing, then drain until end of file, `linger_ms` or 64 KiB, so
- * that unread input does not turn the last answer into a reset; then close(2). */
+/* Lingering close: shutdown(2) for writing, then drain until end of file, `linger_ms` or
+ * STREAM_LINGER_BYTES, so that unread input does not turn the last answer into a reset; then
+ * close(2). */
 void stream_close(struct stream *stream, uint64_t linger_ms);
+
+/* Sleeps for so long, whatever signals are handled meanwhile. */
+void stream_pause(uint64_t milliseconds);

@@ -1,0 +1,235 @@
+#include "config.h"
+
+#include "service/stream.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum {
+    SLICES = 16,     /* looks at the send queue during a write's time limit */
+    SHORTAGE_MS = 10 /* see stream_write */
+};
+
+static enum session_end end_of(int error)
+{
+    switch (error) {
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE:
+    case ENOTCONN:
+    case EIO: /* a terminal that was hung up */
+        return SESSION_RESET;
+    /* An expired keep-alive or TCP_USER_TIMEOUT, told by its cause where ICMP gave one (tcp(7)). */
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+    case ENETUNREACH:
+    case ENETDOWN:
+        return SESSION_VANISHED;
+    default:
+        return SESSION_SYSTEM;
+    }
+}
+
+static void finish(struct stream *stream, enum session_end end)
+{
+    stream->over = true;
+    stream->end = end;
+}
+
+static void tell(struct stream *stream)
+{
+    if (stream->progress)
+        stream->progress(stream);
+}
+
+/* Bytes that we have sent and the client's side has not yet taken; 0 where that is not known. */
+static int unsent(const struct stream *stream)
+{
+    int count;
+    return ioctl(stream->out, SIOCOUTQ, &count) < 0 ? 0 : count;
+}
+
+static ssize_t receive(const struct stream *stream, void *buffer, size_t size, bool wait)
+{
+    struct pollfd input = { .fd = stream->in, .events = POLLIN };
+
+    if (stream->is_socket)
+        return recv(stream->in, buffer, size, wait ? 0 : MSG_DONTWAIT);
+    if (!wait && poll(&input, 1, 0) <= 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return read(stream->in, buffer, size);
+}
+
+/* What both ways of reading do with what receive() returned, but for EINTR and EAGAIN. */
+static size_t received(struct stream *stream, ssize_t count)
+{
+    if (count > 0) {
+        stream->bytes_in += (uint64_t)count;
+        tell(stream);
+        return (size_t)count;
+    }
+    if (count < 0) {
+        finish(stream, end_of(errno));
+    } else {
+        stream->at_end = true;
+        stream->end = SESSION_CLOSED;
+    }
+    return 0;
+}
+
+size_t stream_read(struct stream *stream, void *buffer, size_t size)
+{
+    int left = 0;
+
+    while (!stream->over) {
+        ssize_t count = receive(stream, buffer, size, true);
+        if (count >= 0 || (errno != EINTR && errno != EAGAIN))
+            return received(stream, count);
+        if (errno == EINTR)
+            continue;
+        /* Bytes that wait to leave get one more period to do so. */
+        int before = left;
+        left = unsent(stream);
+        if (left == before)
+            finish(stream, SESSION_IDLE);
+    }
+    return 0;
+}
+
+void stream_discard(struct stream *stream)
+{
+    static unsigned char waste[STREAM_CHUNK];
+
+    if (stream->over || stream->at_end)
+        return;
+    ssize_t count = receive(stream, waste, sizeof waste, false);
+    if (count >= 0 || (errno != EINTR && errno != EAGAIN))
+        received(stream, count);
+}
+
+static ssize_t put(const struct stream *stream, const void *bytes, size_t size)
+{
+    if (stream->is_socket)
+        return send(stream->out, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return write(stream->out, bytes, size);
+}
+
+/* The socket's SO_SNDTIMEO in milliseconds; 0: none. */
+static uint64_t write_limit(const struct stream *stream)
+{
+    struct timeval limit;
+    socklen_t size = sizeof limit;
+
+    if (getsockopt(stream->out, SOL_SOCKET, SO_SNDTIMEO, &limit, &size) < 0)
+        return 0;
+    return (uint64_t)limit.tv_sec * 1000 + (uint64_t)limit.tv_usec / 1000;
+}
+
+/*
+ * Waits until there is room for more bytes. A blocking send(2) would give up after SO_SNDTIMEO even
+ * though the client takes bytes, if they are too few to make room; so the send queue is looked at.
+ */
+static void wait_for_room(struct stream *stream)
+{
+    uint64_t limit = write_limit(stream), deadline = clock_ms() + limit;
+    int slice = limit ? (int)(limit / SLICES + 1) : -1;
+    int left = unsent(stream);
+
+    while (!stream->over) {
+        bool listens = stream->discards && !stream->at_end;
+        struct pollfd room = { .fd = stream->out };
+        room.events = (short)(POLLOUT | (listens ? POLLIN : 0));
+        int ready = poll(&room, 1, slice);
+        if (ready > 0 && (room.revents & ~POLLIN))
+            return;
+        if (ready > 0)
+            stream_discard(stream);
+        int before = left;
+        left = unsent(stream);
+        if (left != before)
+            deadline = clock_ms() + limit;
+        else if (limit && clock_ms() >= deadline)
+            finish(stream, SESSION_STALLED);
+    }
+}
+
+bool stream_write(struct stream *stream, const void *bytes, size_t size)
+{
+    const unsigned char *next = bytes;
+    bool waited = false;
+
+    while (size > 0 && !stream->over) {
+        ssize_t count = put(stream, next, size);
+        if (count > 0) {
+            next += count;
+            size -= (size_t)count;
+            stream->bytes_out += (uint64_t)count;
+            waited = false;
+        } else if (errno == EAGAIN) {
+            /* No room in a socket that poll(2) had called ready: the kernel as a whole is short of
+             * memory for sockets, and says so without waiting. */
+            if (waited)
+                stream_pause(SHORTAGE_MS);
+            stream->waits = waited = true;
+            tell(stream);
+            wait_for_room(stream);
+            stream->waits = false;
+        } else if (errno != EINTR) {
+            finish(stream, end_of(errno));
+        }
+    }
+    stream->turns += !stream->over;
+    tell(stream);
+    return !stream->over;
+}
+
+/* RFC 1122, 4.2.2.13: a close with input unread is answered by a reset, and a reset may overtake
+ * what the client has not read yet. */
+static void linger(int fd, uint64_t linger_ms)
+{
+    unsigned char waste[4096];
+    uint64_t deadline = clock_ms() + linger_ms;
+    size_t drained = 0;
+
+    shutdown(fd, SHUT_WR);
+    while (drained < STREAM_LINGER_BYTES) {
+        ssize_t count = recv(fd, waste, sizeof waste, MSG_DONTWAIT);
+        if (count > 0) {
+            drained += (size_t)count;
+        } else if (count < 0 && errno == EAGAIN) {
+            struct pollfd input = { .fd = fd, .events = POLLIN };
+            if (!poll(&input, 1, clock_until(clock_ms(), deadline, INT_MAX)))
+                return;
+        } else if (count == 0 || errno != EINTR) {
+            return;
+        }
+    }
+}
+
+void stream_close(struct stream *stream, uint64_t linger_ms)
+{
+    /* After end of file there is nothing left to read: the plain close is clean. */
+    if (stream->is_socket && !stream->at_end)
+        linger(stream->in, linger_ms);
+    close(stream->in);
+    if (stream->out != stream->in)
+        close(stream->out);
+}
+
+void stream_pause(uint64_t milliseconds)
+{
+    uint64_t now = clock_ms(), end = now + milliseconds;
+
+    for (; now < end; now = clock_ms())
+        poll(NULL, 0, clock_until(now, end, INT_MAX));
+}
