@@ -3,6 +3,30 @@ if HAVE_CHECK
 unit_tests =
 unit_cppflags = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 
+unit_tests += tests/unit/test-base
+tests_unit_test_base_SOURCES = tests/unit/test-base.c tests/unit/test-base.h \
+	tests/unit/test-base-address.c tests/unit/test-base-process.c tests/unit/test-base-text.c
+tests_unit_test_base_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_base_LDADD = src/base/libbase.a $(CHECK_LIBS)
+
+unit_tests += tests/unit/test-access
+tests_unit_test_access_SOURCES = tests/unit/test-access.c
+tests_unit_test_access_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_access_LDADD = src/access/libaccess.a src/base/libbase.a $(CHECK_LIBS)
+
+unit_tests += tests/unit/test-service
+tests_unit_test_service_SOURCES = tests/unit/test-service.c tests/unit/test-service.h \
+	tests/unit/test-service-handlers.c tests/unit/test-service-stream.c \
+	tests/unit/talk.c tests/unit/talk.h
+tests_unit_test_service_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_service_LDADD = src/service/libservice.a src/base/libbase.a $(CHECK_LIBS)
+
+unit_tests += tests/unit/test-session
+tests_unit_test_session_SOURCES = tests/unit/test-session.c tests/unit/talk.c tests/unit/talk.h
+tests_unit_test_session_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_session_LDADD = src/session/libsession.a src/service/libservice.a \
+	src/board/libboard.a src/sys/libsys.a src/base/libbase.a $(CHECK_LIBS)
+
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
