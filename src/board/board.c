@@ -222,8 +222,9 @@ void board_slot_open(struct board *board, uint32_t slot, unsigned int block, con
     row->block = block;
     row->pid = 0;
     row->since_us = now_us;
-    strncpy(row->client, client, sizeof(row->client) - 1);
-    row->client[sizeof(row->client) - 1] = '\0';
+    size_t length = strnlen(client, sizeof(row->client) - 1);
+    memcpy(row->client, client, length);
+    row->client[length] = '\0';
     atomic_store_explicit(&row->state, SLOT_FORKING, memory_order_relaxed);
     write_end(&row->sequence);
 }

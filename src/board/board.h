@@ -56,7 +56,8 @@ const char *board_cause_word(enum board_cause cause);
 struct board_block {
     _Atomic uint32_t used; /* 0: free; else the generation's number */
     _Atomic uint32_t service;
-    _Atomic int32_t pid; /* of the listener, also its process group */
+    _Atomic int32_t pid;       /* of the listener, also its process group */
+    _Atomic uint32_t siblings; /* other generations of the service; written by the master */
     _Atomic uint32_t live;
     _Atomic uint64_t heartbeat_ms; /* last full turn of its loop */
     _Atomic uint64_t accepted;

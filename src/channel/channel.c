@@ -8,6 +8,13 @@
 
 enum { ROOM = 4096 * (int)sizeof(struct record) };
 
+void record_set_text(struct record *record, const char *text)
+{
+    size_t length = strnlen(text, sizeof(record->text) - 1);
+    memcpy(record->text, text, length);
+    record->text[length] = '\0';
+}
+
 int channel_pair(int out[2])
 {
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, out) < 0)

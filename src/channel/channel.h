@@ -13,13 +13,12 @@ enum { CHANNEL_VERSION = 1, CHANNEL_QUEUE_MAX = 256, CHANNEL_CLIENT_MAX = 64 };
 
 enum record_kind {
     /* master to listener */
-    RECORD_GO = 1, /* start accepting */
-    RECORD_DRAIN,  /* accept no more; exit when the last session has ended. `sockets`: bits of
-                      those to accept from until their queue was empty once, before closing */
-    RECORD_PAUSE,  /* leave the sockets alone */
-    RECORD_RESUME,
-    RECORD_END_SESSION, /* the one in `slot`, if its process is `pid` */
-    RECORD_END_ALL,     /* end every session now */
+    RECORD_GO = 1,  /* start accepting */
+    RECORD_VERBOSE, /* report starts of sessions too, if `count` is not 0 */
+    RECORD_DRAIN, /* accept no more; exit when the last session has ended. `sockets`: bits of those
+                     to accept from until their queue was empty once, at most `duration_us` (0: as
+                     long as that takes), before they are closed; the others are closed now */
+    RECORD_END_ALL, /* end every session now */
     /* listener to master */
     RECORD_READY = 32, /* set up, waiting for GO */
     RECORD_FAILED,     /* could not set up: `text` */
@@ -52,6 +51,9 @@ struct channel {
     struct record *queue; /* ring of CHANNEL_QUEUE_MAX, made at the first need */
     unsigned int first, queued;
 };
+
+/* Sets the record's text, cut to its room. */
+void record_set_text(struct record *record, const char *text);
 
 /* A pair, both non-blocking and close-on-exec, with room for some thousand records. 0 or -errno. */
 int channel_pair(int out[2]);

@@ -1,12 +1,20 @@
-# The listener program: libc alone.
+# The listener program: libc alone. Nothing that the master links comes in here.
 pkglibexec_PROGRAMS += src/listener/listener
 src_listener_listener_SOURCES = \
-	src/listener/main.c
+	src/listener/accept.c \
+	src/listener/children.c \
+	src/listener/episode.c \
+	src/listener/listener.h \
+	src/listener/loop.c \
+	src/listener/main.c \
+	src/listener/refuse.c \
+	src/listener/slots.c
 src_listener_listener_LDADD = \
 	src/session/libsession.a \
 	src/service/libservice.a \
 	src/access/libaccess.a \
 	src/channel/libchannel.a \
 	src/board/libboard.a \
+	src/sys/libsys.a \
 	src/conf/libconf.a \
 	src/base/libbase.a

@@ -1,0 +1,214 @@
+#include "listener/listener.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "access/lists.h"
+
+enum { BURST = 16, PAUSE_FIRST_MS = 50, PAUSE_LONGEST_MS = 1000, LOOK_AGAIN_MS = 50 };
+
+/* What accept4(2)'s errors ask for. Linux hands out here what happened to a connection while it
+ * waited; that is no reason to stop. */
+enum reaction { REACTION_BROKEN, REACTION_LEAVE, REACTION_NEXT, REACTION_PAUSE };
+
+static const struct {
+    int error;
+    enum reaction reaction;
+} reactions[] = {
+    { EAGAIN, REACTION_LEAVE },         { EINTR, REACTION_NEXT },
+    { ECONNABORTED, REACTION_NEXT },    { ECONNRESET, REACTION_NEXT },
+    { ETIMEDOUT, REACTION_NEXT },       { EPERM, REACTION_NEXT },
+    { ENETDOWN, REACTION_NEXT },        { EPROTO, REACTION_NEXT },
+    { ENOPROTOOPT, REACTION_NEXT },     { EHOSTDOWN, REACTION_NEXT },
+    { ENONET, REACTION_NEXT },          { EHOSTUNREACH, REACTION_NEXT },
+    { EOPNOTSUPP, REACTION_NEXT },      { ENETUNREACH, REACTION_NEXT },
+    { ENOSR, REACTION_NEXT },           { ESOCKTNOSUPPORT, REACTION_NEXT },
+    { EPROTONOSUPPORT, REACTION_NEXT }, { EMFILE, REACTION_PAUSE },
+    { ENFILE, REACTION_PAUSE },         { ENOBUFS, REACTION_PAUSE },
+    { ENOMEM, REACTION_PAUSE },
+};
+
+static enum reaction reaction_to(int error)
+{
+    for (size_t i = 0; i < sizeof(reactions) / sizeof(reactions[0]); i++)
+        if (reactions[i].error == error)
+            return reactions[i].reaction;
+    return REACTION_BROKEN;
+}
+
+/* Leaves the sockets alone for a while, longer each time, until a client gets its process again. */
+static void pause_for(struct listener *listener, enum board_cause cause, int error)
+{
+    uint64_t next = listener->pause_ms == 0 ? PAUSE_FIRST_MS : 2 * listener->pause_ms;
+    listener->pause_ms = next < PAUSE_LONGEST_MS ? next : PAUSE_LONGEST_MS;
+    listener->pause_until_ms = listener->now_ms + listener->pause_ms;
+    episode_note(listener, cause, false, NULL, error);
+}
+
+/* Whether another client may come in. If not: why, and when to look again. The end of a session of
+ * ours is noticed anyway. */
+static bool has_room(struct listener *listener, enum board_cause *cause, uint64_t *again_ms)
+{
+    const struct service *service = listener->service;
+    *again_ms = listener->now_ms + LOOK_AGAIN_MS;
+    *cause = CAUSE_INSTANCES;
+    if (listener->children.live >= service->instances) {
+        *again_ms = UINT64_MAX;
+        return false;
+    }
+    if (atomic_load_explicit(&listener->block->siblings, memory_order_relaxed) > 0 &&
+        board_service_live(&listener->board, listener->service_index) >= service->instances)
+        return false;
+    *cause = CAUSE_MAX_SESSIONS;
+    if (!slots_ready(listener))
+        return false;
+    *cause = CAUSE_CPS;
+    *again_ms = bucket_next(&listener->cps, &service->cps, listener->now_ms);
+    return *again_ms <= listener->now_ms;
+}
+
+static bool must_wait(struct listener *listener)
+{
+    enum board_cause cause;
+    if (listener->service->over_limit != OVER_LIMIT_DEFER ||
+        has_room(listener, &cause, &listener->full_until_ms)) {
+        listener->full_until_ms = 0;
+        return false;
+    }
+    episode_note(listener, cause, false, NULL, 0);
+    return true;
+}
+
+void accept_look_again(struct listener *listener)
+{
+    if (listener->full_until_ms != 0)
+        must_wait(listener);
+}
+
+/* Gives the client its session, or keeps it in the retry slot. */
+static void start_session(struct listener *listener, int fd, const struct address *client,
+                          uint32_t source, uint64_t deadline_ms)
+{
+    int error = -EAGAIN;
+    if (slots_ready(listener)) {
+        uint32_t slot = slots_take(listener);
+        error = children_fork(listener, fd, client, slot, source);
+        if (error == 0) {
+            listener->pause_ms = 0;
+            return;
+        }
+        slots_give(listener, slot);
+    }
+    listener->retry =
+        (struct retry){ .fd = fd, .client = *client, .source = source, .deadline_ms = deadline_ms };
+    pause_for(listener, CAUSE_PROCESSES, -error);
+}
+
+static void give_up(struct listener *listener)
+{
+    struct retry *retry = &listener->retry;
+    struct record record = { .kind = RECORD_LOST, .cause = CAUSE_PROCESSES, .error = EAGAIN };
+    char text[ADDRESS_TEXT_MAX];
+
+    address_format_peer(&retry->client, listener->service->log_address, text, sizeof(text));
+    record_set_text(&record, text);
+    channel_send(&listener->channel, &record, true);
+    atomic_fetch_add_explicit(&listener->block->refused[CAUSE_PROCESSES], 1, memory_order_relaxed);
+    sources_leave(listener->sources, retry->source);
+    close(retry->fd);
+    retry->fd = -1;
+}
+
+void accept_retry(struct listener *listener)
+{
+    struct retry retry = listener->retry;
+    if (listener->now_ms >= retry.deadline_ms) {
+        give_up(listener);
+        return;
+    }
+    listener->retry.fd = -1;
+    start_session(listener, retry.fd, &retry.client, retry.source, retry.deadline_ms);
+}
+
+/* The order is that of cost and of blame: a client that may not come in takes nothing from others.
+ */
+static void admit(struct listener *listener, int fd, const struct address *client)
+{
+    const struct service *service = listener->service;
+    enum board_cause cause;
+    uint64_t again_ms;
+    uint32_t source;
+
+    if (access_check(service_networks(service, service->only_from), service->only_from.count,
+                     service_networks(service, service->no_access), service->no_access.count,
+                     client) != ACCESS_ALLOWED) {
+        refuse_client(listener, fd, client, CAUSE_NO_ACCESS);
+        return;
+    }
+    switch (sources_enter(listener->sources, client, listener->now_ms, &source)) {
+    case SOURCE_ALLOWED:
+        break;
+    case SOURCE_TOO_MANY:
+        refuse_client(listener, fd, client, CAUSE_PER_SOURCE);
+        return;
+    case SOURCE_TOO_FAST:
+        refuse_client(listener, fd, client, CAUSE_PER_SOURCE_RATE);
+        return;
+    }
+    if (service->over_limit == OVER_LIMIT_REFUSE && !has_room(listener, &cause, &again_ms)) {
+        sources_leave(listener->sources, source);
+        refuse_client(listener, fd, client, cause);
+        return;
+    }
+    bucket_take(&listener->cps, &service->cps, listener->now_ms);
+    start_session(listener, fd, client, source, listener->now_ms + RETRY_MS);
+}
+
+static void close_port(struct port *port)
+{
+    close(port->fd);
+    port->fd = -1;
+}
+
+/* The socket itself is unusable: nothing but a new listener can help. */
+static void report_broken(struct listener *listener, int error)
+{
+    struct record record = { .kind = RECORD_FAILED, .error = error };
+    record_set_text(&record, "accept4");
+    channel_send(&listener->channel, &record, true);
+}
+
+void accept_port(struct listener *listener, struct port *port)
+{
+    for (int i = 0; i < BURST; i++) {
+        struct address client = { .kind = ADDRESS_SOCKET, .length = sizeof(client.socket) };
+        if (listener->retry.fd >= 0 || must_wait(listener))
+            return;
+        int fd = accept4(port->fd, &client.socket.any, &client.length, SOCK_CLOEXEC);
+        if (fd >= 0) {
+            address_unmap(&client);
+            admit(listener, fd, &client);
+            continue;
+        }
+        int error = errno;
+        switch (reaction_to(error)) {
+        case REACTION_NEXT:
+            atomic_fetch_add_explicit(&listener->block->refused[CAUSE_NETWORK], 1,
+                                      memory_order_relaxed);
+            continue;
+        case REACTION_LEAVE:
+            if (port->last_call)
+                close_port(port);
+            return;
+        case REACTION_PAUSE:
+            pause_for(listener, CAUSE_DESCRIPTORS, error);
+            return;
+        case REACTION_BROKEN:
+            report_broken(listener, error);
+            close_port(port);
+            return;
+        }
+    }
+}

@@ -1,0 +1,155 @@
+#include "listener/listener.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "session/session.h"
+
+int children_init(struct children *children, uint32_t room)
+{
+    uint32_t size = 16;
+    while (size < 2 * room)
+        size *= 2;
+    children->mask = size - 1;
+    children->pool = calloc(room, sizeof(*children->pool));
+    children->table = calloc(size, sizeof(*children->table));
+    if (children->pool == NULL || children->table == NULL)
+        return -ENOMEM;
+    for (uint32_t i = room; i > 0; i--) {
+        children->pool[i - 1].next = children->free;
+        children->free = i;
+    }
+    return 0;
+}
+
+/* Process numbers are handed out in order: a multiplication spreads them over the table. */
+static uint32_t home(const struct children *children, pid_t pid)
+{
+    return (uint32_t)pid * 2654435769U >> 7 & children->mask;
+}
+
+static uint32_t find(const struct children *children, pid_t pid)
+{
+    uint32_t at = home(children, pid);
+    while (children->table[at] != 0 && children->pool[children->table[at] - 1].pid != pid)
+        at = (at + 1) & children->mask;
+    return at;
+}
+
+static void add(struct children *children, const struct child *child)
+{
+    uint32_t index = children->free;
+    struct child *entry = &children->pool[index - 1];
+    children->free = entry->next;
+    *entry = *child;
+    children->table[find(children, child->pid)] = index;
+    children->live++;
+}
+
+/* Takes the entry out and moves up those behind it that could not be in their own place. */
+static void drop(struct children *children, uint32_t at)
+{
+    uint32_t index = children->table[at];
+    children->pool[index - 1] = (struct child){ .next = children->free };
+    children->free = index;
+    children->live--;
+
+    uint32_t hole = at;
+    for (uint32_t i = (at + 1) & children->mask; children->table[i] != 0;
+         i = (i + 1) & children->mask) {
+        uint32_t wants = home(children, children->pool[children->table[i] - 1].pid);
+        if (((i - wants) & children->mask) < ((i - hole) & children->mask))
+            continue;
+        children->table[hole] = children->table[i];
+        hole = i;
+    }
+    children->table[hole] = 0;
+}
+
+static void publish(struct listener *listener)
+{
+    atomic_store_explicit(&listener->block->live, listener->children.live, memory_order_relaxed);
+}
+
+int children_fork(struct listener *listener, int fd, const struct address *client, uint32_t slot,
+                  uint32_t source)
+{
+    struct child child = { .slot = slot, .source = source, .since_us = clock_us() };
+    char text[ADDRESS_TEXT_MAX];
+
+    address_format_peer(client, listener->service->log_address, text, sizeof(text));
+    board_slot_open(&listener->board, slot, listener->block_index, text, child.since_us);
+    /* No handlers of pthread_atfork(3) to run, and none wanted. */
+    child.pid = _Fork();
+    if (child.pid == 0)
+        session_main(fd, client, listener->service, &listener->board.session[slot]);
+    if (child.pid < 0) {
+        int error = errno;
+        board_slot_close(&listener->board, slot);
+        return -error;
+    }
+    close(fd);
+    board_slot_pid(&listener->board, slot, child.pid);
+    add(&listener->children, &child);
+    atomic_fetch_add_explicit(&listener->block->accepted, 1, memory_order_relaxed);
+    publish(listener);
+    if (listener->verbose) {
+        struct record record = { .kind = RECORD_SESSION_START, .pid = child.pid, .slot = slot };
+        record_set_text(&record, text);
+        channel_send(&listener->channel, &record, false);
+    }
+    return 0;
+}
+
+/* Tells the master how a session went, from its row on the board. */
+static void report(struct listener *listener, const struct child *child, enum session_end end,
+                   int signal)
+{
+    struct board_block *block = listener->block;
+    struct board_row row;
+    board_read(&listener->board, child->slot, &row);
+    struct record record = { .kind = RECORD_SESSION_END,
+                             .end = (uint16_t)end,
+                             .pid = child->pid,
+                             .signal = signal,
+                             .slot = child->slot,
+                             .bytes_in = row.bytes_in,
+                             .bytes_out = row.bytes_out,
+                             .turns = row.turns,
+                             .duration_us = clock_us() - child->since_us };
+    record_set_text(&record, row.client);
+    atomic_fetch_add_explicit(&block->ended[end], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&block->bytes_in, row.bytes_in, memory_order_relaxed);
+    atomic_fetch_add_explicit(&block->bytes_out, row.bytes_out, memory_order_relaxed);
+    if (channel_send(&listener->channel, &record, session_end_is_error(end)) == -EAGAIN)
+        atomic_fetch_add_explicit(&block->records_dropped, 1, memory_order_relaxed);
+}
+
+void children_reap(struct listener *listener)
+{
+    struct children *children = &listener->children;
+    siginfo_t info;
+
+    for (;;) {
+        info.si_pid = 0;
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+            break;
+        uint32_t at = find(children, info.si_pid);
+        if (children->table[at] == 0)
+            continue;
+        struct child child = children->pool[children->table[at] - 1];
+        /* Only END_ALL and the end of an orphan's grace send TERM, and both stop everything. */
+        enum session_end end =
+            session_end_of(info.si_code, info.si_status,
+                           listener->phase == PHASE_DRAINING ? SESSION_STOPPED : SESSION_CRASHED);
+        report(listener, &child, end, info.si_code == CLD_EXITED ? 0 : info.si_status);
+        sources_leave(listener->sources, child.source);
+        slots_give(listener, child.slot);
+        drop(children, at);
+    }
+    publish(listener);
+}

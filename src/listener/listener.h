@@ -1,0 +1,148 @@
+/*
+ * The listener program: one service's accept loop. It has no privilege, reads nothing that a client
+ * sends (but what it throws away of those it refused), and forks a session for each client it
+ * admits. Private to src/listener/.
+ *
+ *   main.c      set-up, in order
+ *   loop.c      what it waits for, and what it does then
+ *   accept.c    accept4(2) and its errors; who is admitted
+ *   children.c  fork, the table of sessions, reaping
+ *   slots.c     slots of the board, taken by the chunk
+ *   refuse.c    clients that are told no
+ *   episode.c   storms are told by begin and end
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "access/sources.h"
+#include "base/bucket.h"
+#include "board/board.h"
+#include "channel/channel.h"
+#include "conf/service.h"
+
+enum { REFUSED_MAX = 64, REFUSED_LINGER_MS = 1000, RETRY_MS = 5000 };
+
+/* One listening socket. */
+struct port {
+    int fd;         /* -1 once closed */
+    bool last_call; /* draining: closed as soon as its queue was empty once */
+};
+
+/* A live session, as only its listener knows it. */
+struct child {
+    pid_t pid;
+    uint32_t slot;
+    uint32_t source; /* for sources_leave */
+    uint32_t next;   /* in the list of free ones */
+    uint64_t since_us;
+};
+
+struct children {
+    struct child *pool;
+    uint32_t *table; /* pid to pool index + 1, open addressing */
+    uint32_t mask;
+    uint32_t free; /* pool index + 1 */
+    uint32_t live;
+};
+
+struct slots {
+    uint32_t *free; /* a stack */
+    uint32_t count, room;
+    uint32_t hint;
+};
+
+/* A client that was accepted when fork failed: it waits here, so that it is not lost. */
+struct retry {
+    int fd; /* -1: none */
+    struct address client;
+    uint32_t source;
+    uint64_t deadline_ms;
+};
+
+/* Something that goes on: its begin was reported, its end will be. */
+struct episode {
+    uint64_t since_ms, last_ms; /* since 0: nothing goes on */
+    uint64_t count;
+    bool refusing; /* refusals; else clients have to wait */
+};
+
+struct refused {
+    int fd;
+    uint64_t deadline_ms;
+};
+
+enum phase { PHASE_WAITING, PHASE_ACCEPTING, PHASE_DRAINING };
+
+struct listener {
+    const struct service *service;
+    struct board board;
+    unsigned int block_index;
+    struct board_block *block;
+    uint32_t service_index;
+    struct channel channel;
+    pid_t master;
+
+    enum phase phase;
+    bool orphaned; /* the master is gone */
+    bool verbose;
+    uint64_t drain_deadline_ms; /* for last calls; 0: none */
+    uint64_t end_at_ms;         /* orphaned: when the sessions are ended; 0: never */
+    uint64_t kill_at_ms;
+
+    struct port ports[SERVICE_SOCKETS_MAX];
+    unsigned int port_count;
+    struct sources *sources;
+    struct bucket cps;
+    struct children children;
+    struct slots slots;
+    struct retry retry;
+    struct refused refused[REFUSED_MAX];
+    unsigned int refused_count;
+    struct episode episodes[CAUSE_COUNT];
+
+    uint64_t pause_until_ms; /* out of something: the sockets are left alone until then */
+    uint64_t pause_ms;       /* the next pause's length; 0: all is well */
+    uint64_t full_until_ms;  /* no room: look again then; 0: there is room */
+    uint64_t now_ms;         /* at the top of this turn of the loop */
+};
+
+/* loop.c: returns the program's exit status. */
+int loop_run(struct listener *listener);
+void loop_install_signals(void);
+
+/* accept.c: takes what waits at a port, at most 16. */
+void accept_port(struct listener *listener, struct port *port);
+/* Looks whether there is room again for clients that wait in the kernel's queue. */
+void accept_look_again(struct listener *listener);
+/* Gives the client in the retry slot its process, if that can be had now. */
+void accept_retry(struct listener *listener);
+
+/* children.c: 0 or -errno. */
+int children_init(struct children *children, uint32_t room);
+/* Forks the client's session; closes fd here when that went well. 0 or -errno, then all is as
+ * before. */
+int children_fork(struct listener *listener, int fd, const struct address *client, uint32_t slot,
+                  uint32_t source);
+void children_reap(struct listener *listener);
+
+/* slots.c */
+int slots_init(struct slots *slots, uint32_t room);
+bool slots_ready(struct listener *listener); /* whether slots_take would give one */
+uint32_t slots_take(struct listener *listener);
+void slots_give(struct listener *listener, uint32_t slot);
+
+/* refuse.c: says no to an accepted client and closes fd, now or when it has read the message. */
+void refuse_client(struct listener *listener, int fd, const struct address *client,
+                   enum board_cause cause);
+/* Throws away what a refused client still sends; closes it at its end. */
+void refuse_drain(struct listener *listener, unsigned int index);
+void refuse_expire(struct listener *listener);
+
+/* episode.c: the first time of an episode sends a record, the others count. */
+void episode_note(struct listener *listener, enum board_cause cause, bool refusing,
+                  const char *client, int error);
+/* Ends those in which nothing happened for a while. `all`: every one. */
+void episode_expire(struct listener *listener, bool all);

@@ -1,0 +1,263 @@
+#include "listener/listener.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/title.h"
+#include "session/session.h"
+
+enum { TURN_MS = 1000, KILL_AFTER_MS = 500, SET_MAX = 1 + SERVICE_SOCKETS_MAX + REFUSED_MAX };
+
+static volatile sig_atomic_t got_term, got_child;
+
+static void record_signal(int number)
+{
+    if (number == SIGTERM)
+        got_term = 1;
+    else
+        got_child = 1;
+}
+
+void loop_install_signals(void)
+{
+    static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE };
+    struct sigaction action = { .sa_handler = SIG_IGN };
+    sigset_t blocked;
+
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+        sigaction(ignored[i], &action, NULL);
+    /* Open only while ppoll(2) waits, so that none is missed between a look and a wait. */
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigaddset(&blocked, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+    action.sa_handler = record_signal;
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_flags = SA_NOCLDSTOP;
+    sigaction(SIGCHLD, &action, NULL);
+}
+
+static void open_for_clients(struct listener *listener)
+{
+    const struct service *service = listener->service;
+    for (unsigned int i = 0; i < listener->port_count; i++)
+        session_prepare(listener->ports[i].fd, service);
+    bucket_fill(&listener->cps, &service->cps, listener->now_ms);
+    listener->phase = PHASE_ACCEPTING;
+}
+
+/* Takes no more clients; `last` has the bits of the ports that are emptied first. */
+static void drain(struct listener *listener, uint64_t last)
+{
+    listener->phase = PHASE_DRAINING;
+    for (unsigned int i = 0; i < listener->port_count; i++) {
+        struct port *port = &listener->ports[i];
+        if (port->fd >= 0 && (last >> i & 1) != 0) {
+            port->last_call = true;
+        } else if (port->fd >= 0) {
+            close(port->fd);
+            port->fd = -1;
+        }
+    }
+}
+
+static void end_sessions(struct listener *listener)
+{
+    drain(listener, 0);
+    kill(0, SIGTERM);
+}
+
+static void become_orphan(struct listener *listener)
+{
+    listener->orphaned = true;
+    drain(listener, 0);
+    listener->end_at_ms = listener->now_ms + listener->service->graceful_timeout + 1;
+}
+
+static void obey(struct listener *listener, const struct record *record)
+{
+    switch ((enum record_kind)record->kind) {
+    case RECORD_GO:
+        if (listener->phase == PHASE_WAITING)
+            open_for_clients(listener);
+        break;
+    case RECORD_VERBOSE:
+        listener->verbose = record->count != 0;
+        break;
+    case RECORD_DRAIN:
+        drain(listener, listener->phase == PHASE_WAITING ? 0 : record->sockets);
+        if (record->duration_us > 0)
+            listener->drain_deadline_ms = listener->now_ms + record->duration_us / 1000;
+        break;
+    case RECORD_END_ALL:
+        end_sessions(listener);
+        break;
+    default: /* what a listener says itself */
+        break;
+    }
+}
+
+static void listen_to_master(struct listener *listener)
+{
+    struct record record;
+    int got;
+    while ((got = channel_receive(&listener->channel, &record)) > 0)
+        obey(listener, &record);
+    if (got < 0)
+        become_orphan(listener);
+}
+
+static void look_at_signals(struct listener *listener)
+{
+    if (got_child) {
+        got_child = 0;
+        children_reap(listener);
+    }
+    if (got_term) {
+        got_term = 0;
+        if (!listener->orphaned && getppid() != listener->master)
+            become_orphan(listener);
+        else if (listener->phase != PHASE_DRAINING)
+            drain(listener, 0);
+    }
+}
+
+static void look_at_clock(struct listener *listener)
+{
+    uint64_t now = listener->now_ms;
+    if (listener->pause_until_ms != 0 && now >= listener->pause_until_ms) {
+        listener->pause_until_ms = 0;
+        if (listener->retry.fd >= 0)
+            accept_retry(listener);
+    }
+    if (listener->drain_deadline_ms != 0 && now >= listener->drain_deadline_ms)
+        drain(listener, 0);
+    if (listener->end_at_ms != 0 && now >= listener->end_at_ms) {
+        listener->end_at_ms = 0;
+        listener->kill_at_ms = now + KILL_AFTER_MS;
+        end_sessions(listener);
+    }
+    if (listener->kill_at_ms != 0 && now >= listener->kill_at_ms)
+        kill(0, SIGKILL); /* this process too */
+    accept_look_again(listener);
+    refuse_expire(listener);
+    episode_expire(listener, false);
+}
+
+static void show_title(const struct listener *listener)
+{
+    static uint32_t shown = UINT32_MAX;
+    static enum phase shown_phase;
+    if (listener->children.live == shown && listener->phase == shown_phase)
+        return;
+    shown = listener->children.live;
+    shown_phase = listener->phase;
+    title_set("forkechod: listener %s [%u/%u]%s", listener->service->service_name, shown,
+              listener->service->instances, shown_phase == PHASE_DRAINING ? " finishing" : "");
+}
+
+/* Nothing left to do but to tell the master what it has not heard yet. */
+static bool is_done(struct listener *listener)
+{
+    if (listener->phase != PHASE_DRAINING || listener->children.live > 0 ||
+        listener->retry.fd >= 0 || listener->refused_count > 0)
+        return false;
+    for (unsigned int i = 0; i < listener->port_count; i++)
+        if (listener->ports[i].fd >= 0)
+            return false;
+    episode_expire(listener, true);
+    return listener->orphaned || channel_flush(&listener->channel) <= 0;
+}
+
+static int time_to_wait(const struct listener *listener)
+{
+    uint64_t now = listener->now_ms;
+    int wait = TURN_MS;
+    wait = clock_until(now, listener->pause_until_ms, wait);
+    wait = clock_until(now, listener->full_until_ms, wait);
+    wait = clock_until(now, listener->drain_deadline_ms, wait);
+    wait = clock_until(now, listener->end_at_ms, wait);
+    return clock_until(now, listener->kill_at_ms, wait);
+}
+
+/* What is waited for: the master, clients if they may come in, those refused that still talk. */
+struct poll_set {
+    struct pollfd fds[SET_MAX];
+    struct port *ports[SERVICE_SOCKETS_MAX];
+    nfds_t count;
+    unsigned int port_count, refused_count;
+};
+
+static void collect(struct listener *listener, struct poll_set *set)
+{
+    short to_master = listener->channel.queued > 0 ? POLLIN | POLLOUT : POLLIN;
+    set->port_count = 0;
+    set->refused_count = listener->refused_count;
+    set->fds[0].fd = listener->orphaned ? -1 : listener->channel.fd;
+    set->fds[0].events = to_master;
+    set->count = 1;
+    for (unsigned int i = 0; i < set->refused_count; i++)
+        set->fds[set->count++] = (struct pollfd){ .fd = listener->refused[i].fd, .events = POLLIN };
+    if (listener->phase == PHASE_WAITING || listener->pause_until_ms != 0 ||
+        listener->full_until_ms != 0 || listener->retry.fd >= 0)
+        return;
+    for (unsigned int i = 0; i < listener->port_count; i++) {
+        struct port *port = &listener->ports[i];
+        if (port->fd < 0)
+            continue;
+        set->ports[set->port_count++] = port;
+        set->fds[set->count++] = (struct pollfd){ .fd = port->fd, .events = POLLIN };
+    }
+}
+
+static void dispatch(struct listener *listener, const struct poll_set *set)
+{
+    unsigned int first_port = 1 + set->refused_count;
+    if (set->fds[0].revents & POLLOUT)
+        channel_flush(&listener->channel);
+    if (set->fds[0].revents & (POLLIN | POLLHUP | POLLERR))
+        listen_to_master(listener);
+    /* From the end: closing one moves the last into its place. */
+    for (unsigned int i = set->refused_count; i > 0; i--)
+        if (set->fds[i].revents != 0)
+            refuse_drain(listener, i - 1);
+    for (unsigned int i = 0; i < set->port_count; i++) {
+        struct port *port = set->ports[i];
+        /* A last call ends when there is nothing to take, and poll does not tell that. */
+        if (port->fd >= 0 && (set->fds[first_port + i].revents != 0 || port->last_call))
+            accept_port(listener, port);
+    }
+}
+
+int loop_run(struct listener *listener)
+{
+    struct poll_set set;
+    sigset_t open;
+    sigemptyset(&open);
+
+    for (;;) {
+        listener->now_ms = clock_ms();
+        atomic_store_explicit(&listener->block->heartbeat_ms, listener->now_ms,
+                              memory_order_relaxed);
+        look_at_signals(listener);
+        look_at_clock(listener);
+        if (is_done(listener))
+            return EX_OK;
+        show_title(listener);
+        collect(listener, &set);
+        struct timespec wait = { 0 };
+        int wait_ms = time_to_wait(listener);
+        wait.tv_sec = wait_ms / 1000;
+        wait.tv_nsec = wait_ms % 1000 * 1000000L;
+        int ready = ppoll(set.fds, set.count, &wait, &open);
+        listener->now_ms = clock_ms();
+        if (ready > 0)
+            dispatch(listener, &set);
+        else if (ready < 0 && errno != EINTR && errno != ENOMEM)
+            return EX_OSERR;
+    }
+}

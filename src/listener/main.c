@@ -1,0 +1,132 @@
+/*
+ * The listener program: started by the master, one a service and generation, with everything it
+ * needs at fixed descriptors (channel/handover.h). It sets itself up in the order below, reports
+ * that it is ready, waits for the word to go, and then runs its loop until it is drained.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/title.h"
+#include "channel/handover.h"
+#include "listener/listener.h"
+
+static struct listener listener;
+
+static bool read_number(const char *text, long limit, long *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtol(text, &end, 10);
+    return errno == 0 && *text != '\0' && *end == '\0' && *out >= 0 && *out <= limit;
+}
+
+/* What the master wrote on the command line. */
+static bool read_arguments(int argc, char **argv)
+{
+    long block, generation, master, count;
+    if (argc != HANDOVER_ARGC || !read_number(argv[HANDOVER_BLOCK], BOARD_BLOCKS - 1, &block) ||
+        !read_number(argv[HANDOVER_GENERATION], UINT32_MAX, &generation) ||
+        !read_number(argv[HANDOVER_MASTER], INT_MAX, &master) ||
+        !read_number(argv[HANDOVER_COUNT], SERVICE_SOCKETS_MAX, &count))
+        return false;
+    listener.block_index = (unsigned int)block;
+    listener.master = (pid_t)master;
+    listener.port_count = (unsigned int)count;
+    return true;
+}
+
+/* A sibling's descriptor kept here would hide its owner's death. */
+static void keep_own_descriptors(void)
+{
+    int keep[HANDOVER_SOCKETS + SERVICE_SOCKETS_MAX];
+    size_t count = 0;
+    for (int fd = HANDOVER_CHANNEL; fd < HANDOVER_SOCKETS + (int)listener.port_count; fd++)
+        keep[count++] = fd;
+    io_close_all_but(keep, count);
+    for (unsigned int i = 0; i < listener.port_count; i++)
+        listener.ports[i].fd = HANDOVER_SOCKETS + (int)i;
+}
+
+static int map_shared_parts(struct failure *why)
+{
+    listener.service = service_map(HANDOVER_SERVICE);
+    if (listener.service == NULL)
+        return failure_errno(why, EX_SOFTWARE, errno, "cannot map the service");
+    close(HANDOVER_SERVICE);
+    if (board_attach(&listener.board, HANDOVER_CONTROL, HANDOVER_SESSIONS, why) < 0)
+        return -1;
+    listener.block = &listener.board.blocks[listener.block_index];
+    listener.service_index = atomic_load(&listener.block->service);
+    return 0;
+}
+
+static int make_tables(struct failure *why)
+{
+    const struct service *service = listener.service;
+    listener.sources =
+        sources_new(2 * (size_t)service->instances + 1024, service->source_prefix_v4,
+                    service->source_prefix_v6, service->per_source, &service->per_source_rate);
+    if (listener.sources == NULL || children_init(&listener.children, service->instances) < 0 ||
+        slots_init(&listener.slots, service->instances) < 0)
+        return failure_errno(why, EX_OSERR, ENOMEM, "cannot hold %u sessions", service->instances);
+    listener.retry.fd = -1;
+    return 0;
+}
+
+/* The master may die before it could be asked to tell us, so look once more after asking. */
+static int follow_master(struct failure *why)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+        return failure_errno(why, EX_OSERR, errno, "cannot follow the master");
+    if (getppid() != listener.master)
+        return failure_set(why, EX_OSERR, "the master is gone");
+    return 0;
+}
+
+static int be_nice(struct failure *why)
+{
+    int nice = (int)listener.service->nice;
+    if (nice != 0 && setpriority(PRIO_PROCESS, 0, nice) < 0)
+        return failure_errno(why, EX_OSERR, errno, "cannot set nice %d", nice);
+    return 0;
+}
+
+static int set_up(struct failure *why)
+{
+    return map_shared_parts(why) < 0 || follow_master(why) < 0 || be_nice(why) < 0 ||
+                   make_tables(why) < 0
+               ? -1
+               : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct failure why;
+
+    if (!read_arguments(argc, argv)) {
+        fputs("forkechod's listener is started by forkechod(8), never by hand\n", stderr);
+        return EX_USAGE;
+    }
+    loop_install_signals();
+    keep_own_descriptors();
+    title_init(argc, argv);
+    channel_open(&listener.channel, HANDOVER_CHANNEL);
+    if (set_up(&why) < 0) {
+        struct record record = { .kind = RECORD_FAILED };
+        record_set_text(&record, why.text);
+        channel_send(&listener.channel, &record, true);
+        return why.status;
+    }
+    struct record ready = { .kind = RECORD_READY };
+    channel_send(&listener.channel, &ready, true);
+    return loop_run(&listener);
+}

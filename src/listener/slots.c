@@ -1,0 +1,62 @@
+#include "listener/listener.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* A free slot that is kept lets its neighbours' chunk go back; more than this many are given up. */
+enum { SPARE = 4 * BOARD_CHUNK };
+
+int slots_init(struct slots *slots, uint32_t room)
+{
+    slots->room = room + SPARE + 2 * BOARD_CHUNK;
+    slots->free = calloc(slots->room, sizeof(*slots->free));
+    return slots->free == NULL ? -ENOMEM : 0;
+}
+
+bool slots_ready(struct listener *listener)
+{
+    struct slots *slots = &listener->slots;
+    if (slots->count > 0)
+        return true;
+    int64_t first = board_chunk_take(&listener->board, listener->block_index, &slots->hint);
+    if (first < 0)
+        return false;
+    for (uint32_t i = BOARD_CHUNK; i > 0; i--)
+        slots->free[slots->count++] = (uint32_t)first + i - 1;
+    return true;
+}
+
+uint32_t slots_take(struct listener *listener)
+{
+    return listener->slots.free[--listener->slots.count];
+}
+
+static bool is_free(const struct listener *listener, uint32_t slot)
+{
+    return listener->board.slot[slot].state == SLOT_FREE;
+}
+
+/* Gives one chunk of which every slot is free back to the board. */
+static void give_back(struct listener *listener, uint32_t slot)
+{
+    struct slots *slots = &listener->slots;
+    uint32_t first = slot / BOARD_CHUNK * BOARD_CHUNK;
+    for (uint32_t i = first; i < first + BOARD_CHUNK; i++)
+        if (!is_free(listener, i))
+            return;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < slots->count; i++)
+        if (slots->free[i] / BOARD_CHUNK != first / BOARD_CHUNK)
+            slots->free[kept++] = slots->free[i];
+    slots->count = kept;
+    board_chunk_free(&listener->board, first);
+}
+
+void slots_give(struct listener *listener, uint32_t slot)
+{
+    struct slots *slots = &listener->slots;
+    board_slot_close(&listener->board, slot);
+    slots->free[slots->count++] = slot;
+    if (slots->count > SPARE)
+        give_back(listener, slot);
+}
