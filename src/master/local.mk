@@ -1,7 +1,17 @@
 sbin_PROGRAMS += src/forkechod
 src_forkechod_SOURCES = \
 	src/main.c \
-	src/master/master.c src/master/master.h
+	src/options.c src/options.h \
+	src/master/control.c \
+	src/master/generation.c src/master/generation.h \
+	src/master/master.c src/master/master.h \
+	src/master/reload.c \
+	src/master/report.c \
+	src/master/services.c \
+	src/master/state.h \
+	src/master/stop.c \
+	src/master/store.c src/master/store.h \
+	src/master/watch.c
 src_forkechod_LDADD = \
 	src/session/libsession.a \
 	src/service/libservice.a \

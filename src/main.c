@@ -1,0 +1,141 @@
+/*
+ * forkechod: what was typed, then the start in its order:
+ *
+ *   descriptors, signals, umask as a program expects them
+ *   the command line
+ *   what systemd passed: its variables name this process, so before any fork
+ *   -t, -T, -i end here
+ *   detach, unless told not to
+ *   the configuration, read where it will be read again
+ *   the master, until the end
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/title.h"
+#include "conf/conf.h"
+#include "log/log.h"
+#include "master/master.h"
+#include "options.h"
+#include "service/handlers.h"
+#include "session/session.h"
+#include "sys/daemonize.h"
+#include "sys/systemd.h"
+
+static struct conf_request request_of(const struct options *options)
+{
+    struct conf_request request = { .file = options->file,
+                                    .overrides = options->overrides,
+                                    .override_count = options->override_count };
+    request.handler_count = handler_names(&request.handlers);
+    return request;
+}
+
+static void print_mistakes(const struct conf_mistakes *mistakes, FILE *out)
+{
+    for (size_t i = 0; i < mistakes->count; i++)
+        fprintf(out, "forkechod: %s\n", mistakes->lines[i]);
+}
+
+/* -t and -T. */
+static int check(const struct conf_request *request, bool dump)
+{
+    struct conf_mistakes mistakes = { 0 };
+    struct conf *conf = conf_load(request, &mistakes);
+    int status = conf == NULL ? EX_CONFIG : EX_OK;
+
+    print_mistakes(&mistakes, stderr);
+    if (conf != NULL && dump && (conf_dump(conf, stdout) < 0 || fflush(stdout) != 0)) {
+        perror("forkechod: standard output");
+        status = EX_IOERR;
+    }
+    conf_mistakes_free(&mistakes);
+    conf_free(conf);
+    return status;
+}
+
+/* -i: this process is the session. */
+static int serve_one_client(const struct conf_request *request)
+{
+    struct conf_mistakes mistakes = { 0 };
+    struct conf *conf = conf_load(request, &mistakes);
+    if (conf == NULL) {
+        print_mistakes(&mistakes, stderr);
+        return EX_CONFIG;
+    }
+    return session_serve_standard(conf->services[0], NULL) == SESSION_SYSTEM ? EX_IOERR : EX_OK;
+}
+
+/* The mistakes reach the terminal of whoever started us, though this process may have none. */
+static int refuse_start(const struct conf_mistakes *mistakes)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL) {
+        daemonize_report(EX_OSERR, "out of memory");
+        return EX_OSERR;
+    }
+    for (size_t i = 0; i < mistakes->count; i++)
+        fprintf(out, "%s%s", i == 0 ? "" : "\n", mistakes->lines[i]);
+    fclose(out);
+    daemonize_report(EX_CONFIG, text);
+    return EX_CONFIG;
+}
+
+static int serve(const struct options *options, const struct conf_request *request)
+{
+    struct master_start start = { .request = request,
+                                  .foreground = options->foreground,
+                                  .print_addresses = options->print_addresses };
+    struct conf_mistakes mistakes = { 0 };
+    struct failure why;
+    int keep[SYSTEMD_SOCKETS_MAX];
+
+    start.passed_count = systemd_adopt(&start.passed, &why);
+    if (start.passed_count < 0) {
+        daemonize_report(why.status, why.text);
+        return why.status;
+    }
+    if (!options->foreground &&
+        daemonize(keep, systemd_descriptors(keep, SYSTEMD_SOCKETS_MAX)) < 0) {
+        perror("forkechod: cannot detach");
+        return EX_OSERR;
+    }
+    master_block_signals();
+    start.conf = conf_load(request, &mistakes);
+    if (start.conf == NULL)
+        return refuse_start(&mistakes);
+    start.remarks = mistakes;
+    return master_run(&start);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+
+    daemonize_repair();
+    int status = options_parse(argc, argv, &options);
+    if (status != 0)
+        return status;
+    title_init(argc, argv);
+    struct conf_request request = request_of(&options);
+    switch (options.mode) {
+    case MODE_HELP:
+        options_print_help();
+        return EX_OK;
+    case MODE_VERSION:
+        puts("forkechod " VERSION);
+        return EX_OK;
+    case MODE_CHECK:
+    case MODE_DUMP:
+        return check(&request, options.mode == MODE_DUMP);
+    case MODE_ONE_CLIENT:
+        return serve_one_client(&request);
+    case MODE_SERVE:
+        break;
+    }
+    return serve(&options, &request);
+}

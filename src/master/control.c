@@ -1,0 +1,188 @@
+#include "master/state.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "log/log.h"
+
+/* The protocol: the client sends one line, gets lines, and the connection closes. The first line of
+ * the answer is `ok`, `rejected` or `error: why`. */
+
+enum { REQUEST_LIMIT_MS = 2000, BACKLOG = 16 };
+
+int control_open(struct master *master, const char *path, struct failure *why)
+{
+    struct socket_settings settings = { .backlog = BACKLOG,
+                                        .socket_mode = 0600,
+                                        .bind_to_device = "",
+                                        .socket_user = "",
+                                        .socket_group = "" };
+    char text[OPTION_TEXT_MAX + sizeof("unix:")];
+    struct address addresses[2];
+    const char *hint;
+
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        master->control.clients[i].fd = -1;
+    master->control.fd = -1;
+    if (path[0] == '\0')
+        return 0;
+    snprintf(text, sizeof(text), "unix:%s", path);
+    if (address_parse(text, addresses, &hint) < 0)
+        return failure_set(why, EX_CONFIG, "control_socket %s: %s", path, hint);
+    master->control.fd = sockets_listen(&addresses[0], &settings, why);
+    master->control.address = addresses[0];
+    return master->control.fd < 0 ? -1 : 0;
+}
+
+static void hang_up(struct control_client *client)
+{
+    close(client->fd);
+    *client = (struct control_client){ .fd = -1 };
+}
+
+void control_close(struct master *master)
+{
+    struct control *control = &master->control;
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        if (control->clients[i].fd >= 0)
+            hang_up(&control->clients[i]);
+    if (control->fd < 0)
+        return;
+    sockets_unlink(control->fd, &control->address);
+    close(control->fd);
+    control->fd = -1;
+}
+
+size_t control_collect(const struct master *master, struct pollfd *fds)
+{
+    const struct control *control = &master->control;
+    bool has_place = false;
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        fds[i + 1] = (struct pollfd){ .fd = control->clients[i].fd, .events = POLLIN };
+        has_place |= control->clients[i].fd < 0;
+    }
+    /* Without a place the next client waits in the queue. */
+    fds[0] = (struct pollfd){ .fd = has_place ? control->fd : -1, .events = POLLIN };
+    return CONTROL_CLIENTS_MAX + 1;
+}
+
+/* A stalled client loses its answer, never the master's time. */
+static void say(struct control_client *client, const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line, sizeof(line) - 1, format, arguments);
+    va_end(arguments);
+    size_t size = (size_t)length < sizeof(line) - 1 ? (size_t)length : sizeof(line) - 2;
+    line[size++] = '\n';
+    (void)!send(client->fd, line, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void control_answer(struct master *master, bool accepted, const struct conf_mistakes *mistakes,
+                    const char *reason)
+{
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_client *client = &master->control.clients[i];
+        if (client->fd < 0 || client->reload == 0 || client->reload > master->reload.number)
+            continue;
+        say(client, accepted ? "ok" : "rejected");
+        if (reason != NULL)
+            say(client, "%s", reason);
+        for (size_t j = 0; j < mistakes->count; j++)
+            say(client, "%s", mistakes->lines[j]);
+        hang_up(client);
+    }
+}
+
+static void obey(struct master *master, struct control_client *client)
+{
+    struct log_details details = LOG_DETAILS_NONE;
+    char shown[128];
+    text_escape(client->line, strlen(client->line), shown, sizeof(shown));
+    log_event(EVENT_CONTROL, &details, "%s", shown);
+    if (strcmp(client->line, "reload") != 0) {
+        say(client, "error: unknown request \"%s\" (reload is known)", shown);
+        hang_up(client);
+    } else if (master->life == LIFE_STOPPING) {
+        say(client, "error: the daemon is stopping");
+        hang_up(client);
+    } else {
+        master->reload.wanted = true;
+        client->reload = master->reload.number + 1;
+        client->deadline_ms = 0;
+    }
+}
+
+static void read_request(struct master *master, struct control_client *client)
+{
+    size_t room = sizeof(client->line) - 1 - client->length;
+    ssize_t got = recv(client->fd, client->line + client->length, room, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        hang_up(client);
+        return;
+    }
+    if (client->reload != 0) /* it has asked already; whatever it adds is not heard */
+        return;
+    client->length += (size_t)got;
+    client->line[client->length] = '\0';
+    char *end = strchr(client->line, '\n');
+    if (end != NULL) {
+        *end = '\0';
+        obey(master, client);
+    } else if (client->length == sizeof(client->line) - 1) {
+        say(client, "error: the request is longer than %zu bytes", sizeof(client->line) - 1);
+        hang_up(client);
+    }
+}
+
+static bool may_ask(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+           (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static void accept_client(struct master *master)
+{
+    struct control_client *place = NULL;
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        if (master->control.clients[i].fd < 0)
+            place = &master->control.clients[i];
+    int fd = accept4(master->control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 || place == NULL)
+        return;
+    *place = (struct control_client){ .fd = fd, .deadline_ms = master->now_ms + REQUEST_LIMIT_MS };
+    if (!may_ask(fd)) {
+        say(place, "error: only root and the daemon's own user may ask");
+        hang_up(place);
+    }
+}
+
+void control_dispatch(struct master *master, const struct pollfd *fds, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (fds[i].revents != 0 && master->control.clients[i - 1].fd == fds[i].fd)
+            read_request(master, &master->control.clients[i - 1]);
+    if (fds[0].revents != 0)
+        accept_client(master);
+}
+
+void control_expire(struct master *master)
+{
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_client *client = &master->control.clients[i];
+        if (client->fd < 0 || client->deadline_ms == 0 || master->now_ms < client->deadline_ms)
+            continue;
+        say(client, "error: no request within %d s", REQUEST_LIMIT_MS / 1000);
+        hang_up(client);
+    }
+}

@@ -1,0 +1,226 @@
+#include "master/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "log/log.h"
+#include "master/state.h"
+#include "sys/daemonize.h"
+#include "sys/pidfile.h"
+
+enum { TURN_MS = 1000, SLOTS_LEAST = 4096 };
+
+static const int handled[] = { SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGCHLD };
+enum { HANDLED = sizeof(handled) / sizeof(handled[0]) };
+
+static volatile sig_atomic_t got[NSIG];
+
+static void record_signal(int number)
+{
+    got[number] = 1;
+}
+
+static bool take_signal(int number)
+{
+    bool was = got[number] != 0;
+    got[number] = 0;
+    return was;
+}
+
+void master_block_signals(void)
+{
+    struct sigaction action = { .sa_handler = record_signal };
+    sigset_t blocked;
+
+    sigemptyset(&blocked);
+    for (int i = 0; i < HANDLED; i++) {
+        sigaddset(&blocked, handled[i]);
+        sigaction(handled[i], &action, NULL);
+    }
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGUSR2, &action, NULL);
+}
+
+/* All that a signal asks of the master. */
+static void look_at_signals(struct master *master)
+{
+    if (take_signal(SIGCHLD))
+        watch_reap(master);
+    if (take_signal(SIGHUP))
+        master->reload.wanted = true;
+    if (take_signal(SIGUSR1))
+        report_state(master);
+    if (take_signal(SIGTERM))
+        stop_begin(master, false);
+    if (take_signal(SIGINT))
+        stop_begin(master, true);
+    if (take_signal(SIGQUIT))
+        stop_begin(master, true);
+}
+
+static void each_second(struct master *master)
+{
+    if (master->now_ms < master->next_second_ms)
+        return;
+    master->next_second_ms = master->now_ms + 1000;
+    log_tick(master->now_ms);
+    report_status(master);
+    if (master->life == LIFE_STOPPING)
+        systemd_extend(5000);
+}
+
+static void feed_watchdog(struct master *master)
+{
+    uint64_t period = systemd_watchdog_period();
+    if (period == 0 || master->now_ms < master->next_watchdog_ms || !watch_all_fresh(master))
+        return;
+    master->next_watchdog_ms = master->now_ms + period;
+    systemd_watchdog();
+}
+
+static void look_at_clock(struct master *master)
+{
+    control_expire(master);
+    watch_heartbeats(master);
+    services_restart_due(master);
+    reload_check(master);
+    if (master->reload.wanted && master->reload.conf == NULL && master->life == LIFE_SERVING)
+        reload_begin(master);
+    stop_check(master);
+    each_second(master);
+}
+
+static int time_to_wait(const struct master *master)
+{
+    uint64_t now = master->now_ms;
+    int wait = clock_until(now, master->next_second_ms, TURN_MS);
+    wait = clock_until(now, master->end_at_ms, wait);
+    wait = clock_until(now, master->kill_at_ms, wait);
+    if (systemd_watchdog_period() != 0)
+        wait = clock_until(now, master->next_watchdog_ms, wait);
+    for (uint32_t i = 0; i < master->service_count; i++)
+        wait = clock_until(now, master->services[i]->restart_at_ms, wait);
+    return wait;
+}
+
+/* Listeners first, each in the place of its block; then the control socket and its clients. */
+static void wait_and_serve(struct master *master)
+{
+    struct pollfd fds[BOARD_BLOCKS + CONTROL_CLIENTS_MAX + 1];
+    int wait_ms = time_to_wait(master);
+    struct timespec wait = { .tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000L };
+    sigset_t open;
+
+    for (int i = 0; i < BOARD_BLOCKS; i++) {
+        const struct generation *generation = &master->generations[i];
+        bool speaks = generation->state != GENERATION_NONE && generation->channel.queued == 0;
+        fds[i] =
+            (struct pollfd){ .fd =
+                                 generation->state != GENERATION_NONE ? generation->channel.fd : -1,
+                             .events = speaks ? POLLIN : POLLIN | POLLOUT };
+    }
+    size_t controls = control_collect(master, fds + BOARD_BLOCKS);
+    sigemptyset(&open);
+    int ready = ppoll(fds, BOARD_BLOCKS + controls, &wait, &open);
+    master->now_ms = clock_ms();
+    if (ready <= 0)
+        return;
+    for (int i = 0; i < BOARD_BLOCKS; i++) {
+        if (fds[i].revents & POLLOUT)
+            channel_flush(&master->generations[i].channel);
+        if (fds[i].revents & POLLIN)
+            watch_receive(master, &master->generations[i]);
+        else if (fds[i].revents & (POLLHUP | POLLERR))
+            got[SIGCHLD] = 1; /* its death is seen here first; look whether it can be reaped */
+    }
+    control_dispatch(master, fds + BOARD_BLOCKS, controls);
+}
+
+static void loop(struct master *master)
+{
+    while (!stop_is_done(master)) {
+        look_at_signals(master);
+        look_at_clock(master);
+        report_titles(master);
+        if (stop_is_done(master))
+            break;
+        wait_and_serve(master);
+        feed_watchdog(master);
+        master->last_turn_ms = master->now_ms;
+    }
+}
+
+static int open_program(struct master *master, struct failure *why)
+{
+    const char *path = secure_getenv("FORKECHOD_LISTENER");
+    if (path == NULL)
+        path = LIBEXECDIR "/listener";
+    master->seed.program = open(path, O_PATH | O_CLOEXEC);
+    if (master->seed.program < 0)
+        return failure_errno(why, EX_OSERR, errno, "cannot open the listener program %s", path);
+    return 0;
+}
+
+static int make_board(struct master *master, struct failure *why)
+{
+    uint64_t slots = master->start->conf->daemon.max_sessions;
+    if (slots == 0) {
+        for (size_t i = 0; i < master->start->conf->count; i++)
+            slots += 2 * (uint64_t)master->start->conf->services[i]->instances;
+        if (slots < SLOTS_LEAST)
+            slots = SLOTS_LEAST;
+    }
+    master->seed.board = &master->board;
+    master->seed.store = &master->store;
+    return board_create(&master->board, (uint32_t)slots, why);
+}
+
+/* Everything that a start takes, in the order in which it is taken. */
+static int set_up(struct master *master, struct failure *why)
+{
+    const struct conf_daemon *daemon = &master->start->conf->daemon;
+
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+        return failure_errno(why, EX_OSERR, errno, "cannot become the reaper of sessions");
+    if (open_program(master, why) < 0 ||
+        privilege_find(daemon->user, daemon->group, DAEMON_USER, &master->identity, why) < 0 ||
+        make_board(master, why) < 0)
+        return -1;
+    if (daemon->pid_file[0] != '\0' && (master->pid_file = pidfile_open(daemon->pid_file, why)) < 0)
+        return -1;
+    if (control_open(master, daemon->control_socket, why) < 0)
+        return -1;
+    store_open(&master->store, master->start->passed, (size_t)master->start->passed_count);
+    if (privilege_limit_master(why) < 0)
+        return -1;
+    return reload_start(master, master->start->conf, why);
+}
+
+int master_run(const struct master_start *start)
+{
+    static struct master master;
+    struct failure why;
+
+    master = (struct master){ .start = start, .pid_file = -1, .control = { .fd = -1 } };
+    master.reload.remarks = start->remarks;
+    master.now_ms = master.last_turn_ms = clock_ms();
+    /* What has to be released whatever happens is named by the configuration it was taken from. */
+    const char *pid_path = strdup(start->conf->daemon.pid_file);
+    if (set_up(&master, &why) < 0)
+        reload_fail(&master, &why);
+    loop(&master);
+
+    log_event(EVENT_STOPPED, NULL, "status %d", master.status);
+    control_close(&master);
+    pidfile_close(pid_path, master.pid_file);
+    log_close();
+    return master.status;
+}

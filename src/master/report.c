@@ -1,0 +1,240 @@
+#include "master/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/title.h"
+#include "log/log.h"
+#include "sys/daemonize.h"
+
+/* The words of log_level and syslog_facility in options.def, in their order. */
+static const int levels[] = { LOG_CRIT, LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
+static const int facilities[] = { LOG_DAEMON, LOG_USER,   LOG_LOCAL0, LOG_LOCAL1, LOG_LOCAL2,
+                                  LOG_LOCAL3, LOG_LOCAL4, LOG_LOCAL5, LOG_LOCAL6, LOG_LOCAL7 };
+
+static enum log_sink choose_sink(const struct master *master)
+{
+    switch ((enum log_type)master->conf->daemon.log_type) {
+    case LOG_TYPE_JOURNAL:
+        return LOG_SINK_JOURNAL;
+    case LOG_TYPE_SYSLOG:
+        return LOG_SINK_SYSLOG;
+    case LOG_TYPE_STDERR:
+        return LOG_SINK_STDERR;
+    case LOG_TYPE_AUTO:
+        break;
+    }
+    if (master->start->foreground && !systemd_is_manager())
+        return LOG_SINK_STDERR;
+    return log_journal_exists() ? LOG_SINK_JOURNAL : LOG_SINK_SYSLOG;
+}
+
+void report_open_log(const struct master *master)
+{
+    struct log_settings settings = { .sink = choose_sink(master),
+                                     .level = levels[master->conf->daemon.log_level],
+                                     .facility = facilities[master->conf->daemon.syslog_facility] };
+    log_open(&settings);
+}
+
+bool report_is_verbose(const struct master *master)
+{
+    return levels[master->conf->daemon.log_level] == LOG_DEBUG;
+}
+
+static void plural(char *text, size_t size, unsigned int count, const char *word)
+{
+    snprintf(text, size, "%u %s%s", count, word, count == 1 ? "" : "s");
+}
+
+static void summarize(const struct master *master, char *text, size_t size)
+{
+    char services[32], sessions[32];
+    plural(services, sizeof(services), (unsigned int)master->conf->count, "service");
+    plural(sessions, sizeof(sessions), services_live(master), "session");
+    snprintf(text, size, "%s, %s", services, sessions);
+}
+
+/* One line a bound address: `NAME ADDRESS`. */
+static void list_addresses(const struct master *master, FILE *out)
+{
+    for (uint32_t i = 0; i < master->service_count; i++) {
+        const struct service_state *service = master->services[i];
+        for (unsigned int j = 0; j < service->sockets.count; j++) {
+            char text[ADDRESS_TEXT_MAX];
+            const struct store_socket *socket = &master->store.sockets[service->sockets.index[j]];
+            fprintf(out, "%s %s\n", service->name,
+                    address_format(&socket->bound, text, sizeof(text)));
+        }
+    }
+}
+
+static void tell_starter(const struct master *master)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = master->start->print_addresses ? open_memstream(&text, &size) : NULL;
+    if (out != NULL) {
+        list_addresses(master, out);
+        fclose(out);
+    }
+    daemonize_report(0, text != NULL ? text : "");
+    free(text);
+}
+
+void report_ready(struct master *master)
+{
+    char text[128];
+    summarize(master, text, sizeof(text));
+    log_event(EVENT_START, NULL, "forkechod " VERSION ", %s", text);
+    systemd_ready(text);
+    tell_starter(master);
+}
+
+void report_mistakes(const struct conf_mistakes *mistakes, bool rejected)
+{
+    for (size_t i = 0; i < mistakes->count; i++)
+        log_event(rejected ? EVENT_RELOAD_MISTAKE : EVENT_CONFIG_WARNING, NULL, "%s",
+                  mistakes->lines[i]);
+    if (rejected)
+        log_event(EVENT_RELOAD_REJECTED, NULL, "%zu mistakes; the old configuration is in force",
+                  mistakes->count - mistakes->warnings);
+}
+
+static void log_session_end(const struct log_details *details, enum session_end end, int signal)
+{
+    char how[32] = "";
+    if (signal != 0)
+        snprintf(how, sizeof(how), " %d (%s)", signal, strsignal(signal));
+    log_event(session_end_is_error(end) ? EVENT_SESSION_ERROR : EVENT_SESSION_END, details,
+              "%s %s [%lld]: %s%s, %lld bytes in, %lld bytes out, %lld.%03lld s", details->service,
+              details->client, (long long)details->pid, details->reason, how,
+              (long long)details->bytes_in, (long long)details->bytes_out,
+              (long long)(details->duration_us / 1000000),
+              (long long)(details->duration_us / 1000 % 1000));
+}
+
+void report_session_end(struct master *master, const char *service, const struct record *record)
+{
+    struct log_details details = { .service = service,
+                                   .client = record->text,
+                                   .reason = session_end_text((enum session_end)record->end),
+                                   .pid = record->pid,
+                                   .bytes_in = (int64_t)record->bytes_in,
+                                   .bytes_out = (int64_t)record->bytes_out,
+                                   .turns = (int64_t)record->turns,
+                                   .duration_us = (int64_t)record->duration_us,
+                                   .count = -1,
+                                   .line = -1 };
+    if (record->bytes_in == 0 && record->end == SESSION_CLOSED && !master->conf->daemon.log_probes)
+        return;
+    log_session_end(&details, (enum session_end)record->end, record->signal);
+}
+
+void report_record(struct master *master, const struct generation *generation,
+                   const struct record *record)
+{
+    const char *service = master->services[generation->service]->name;
+    const char *cause = board_cause_word((enum board_cause)record->cause);
+    struct log_details details = LOG_DETAILS_NONE;
+    double seconds = (double)record->duration_us / 1e6;
+
+    details.service = service;
+    details.reason = cause;
+    details.client = record->text[0] != '\0' ? record->text : NULL;
+    details.count = record->count > 0 ? (int64_t)record->count : -1;
+    switch ((enum record_kind)record->kind) {
+    case RECORD_SESSION_START:
+        details.pid = record->pid;
+        details.reason = NULL;
+        log_event(EVENT_SESSION_START, &details, "%s %s [%d]", service, record->text, record->pid);
+        break;
+    case RECORD_SESSION_END:
+        report_session_end(master, service, record);
+        break;
+    case RECORD_REFUSED:
+        log_event(EVENT_REFUSED, &details, "%s %s: %s", service, record->text, cause);
+        break;
+    case RECORD_REFUSED_END:
+        log_event(EVENT_REFUSED_END, &details, "%s: %s, %llu clients in %.1f s", service, cause,
+                  (unsigned long long)record->count, seconds);
+        break;
+    case RECORD_THROTTLE_BEGIN:
+        log_event(EVENT_THROTTLE_BEGIN, &details, "%s: %s%s%s, clients wait", service, cause,
+                  record->error != 0 ? ": " : "",
+                  record->error != 0 ? strerror(record->error) : "");
+        break;
+    case RECORD_THROTTLE_END:
+        log_event(EVENT_THROTTLE_END, &details, "%s: %s, %llu times in %.1f s", service, cause,
+                  (unsigned long long)record->count, seconds);
+        break;
+    case RECORD_LOST:
+        log_event(EVENT_LOST, &details, "%s %s: %s: %s", service, record->text, cause,
+                  strerror(record->error));
+        break;
+    default:
+        break;
+    }
+}
+
+void report_state(struct master *master)
+{
+    for (uint32_t i = 0; i < master->service_count; i++) {
+        const struct service_state *service = master->services[i];
+        struct totals all = service->totals;
+        if (service->image == NULL)
+            continue;
+        for (int b = 0; b < BOARD_BLOCKS; b++) {
+            const struct board_block *block = &master->board.blocks[b];
+            if (master->generations[b].state == GENERATION_NONE ||
+                master->generations[b].service != i)
+                continue;
+            all.accepted += block->accepted;
+            all.bytes_in += block->bytes_in;
+            all.bytes_out += block->bytes_out;
+            for (int c = 0; c < CAUSE_COUNT; c++)
+                all.refused[c] += block->refused[c];
+        }
+        uint64_t refused = 0;
+        for (int c = 0; c < CAUSE_COUNT; c++)
+            refused += all.refused[c];
+        struct log_details details = LOG_DETAILS_NONE;
+        details.service = service->name;
+        log_event(EVENT_STATE, &details,
+                  "%s: %u/%u sessions, %llu accepted, %llu refused, %llu bytes in, %llu bytes "
+                  "out, %u generations",
+                  service->name, board_service_live(&master->board, i), service->image->instances,
+                  (unsigned long long)all.accepted, (unsigned long long)refused,
+                  (unsigned long long)all.bytes_in, (unsigned long long)all.bytes_out,
+                  services_generations(master, i));
+    }
+}
+
+void report_titles(struct master *master)
+{
+    static char shown[128];
+    char text[128];
+    if (master->conf == NULL)
+        return;
+    summarize(master, text, sizeof(text));
+    if (strcmp(text, shown) == 0)
+        return;
+    memcpy(shown, text, sizeof(shown));
+    title_set("forkechod: master [%s]", text);
+}
+
+void report_status(struct master *master)
+{
+    static char shown[256];
+    char text[128], status[256];
+    if (master->conf == NULL || master->life == LIFE_STARTING)
+        return;
+    summarize(master, text, sizeof(text));
+    snprintf(status, sizeof(status), "%s%s%s", master->life == LIFE_STOPPING ? "stopping, " : "",
+             text,
+             master->reload.rejected ? "; reload rejected, the old configuration is in force" : "");
+    if (strcmp(status, shown) == 0)
+        return;
+    memcpy(shown, status, sizeof(shown));
+    systemd_status(status);
+}

@@ -1,0 +1,172 @@
+#include "master/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "log/log.h"
+
+enum { BACKOFF_FIRST_MS = 100, BACKOFF_LONGEST_MS = 10000, LIFE_ENOUGH_MS = 10000 };
+
+struct service_state *services_know(struct master *master, const char *name)
+{
+    for (uint32_t i = 0; i < master->service_count; i++)
+        if (strcmp(master->services[i]->name, name) == 0)
+            return master->services[i];
+
+    struct service_state *service = calloc(1, sizeof(*service));
+    struct service_state **all =
+        reallocarray(master->services, master->service_count + 1, sizeof(*all));
+    if (all != NULL)
+        master->services = all;
+    if (service == NULL || all == NULL) {
+        free(service);
+        return NULL;
+    }
+    strncpy(service->name, name, sizeof(service->name) - 1);
+    all[master->service_count++] = service;
+    return service;
+}
+
+static uint32_t index_of(const struct master *master, const struct service_state *service)
+{
+    uint32_t i = 0;
+    while (master->services[i] != service)
+        i++;
+    return i;
+}
+
+unsigned int services_generations(const struct master *master, uint32_t service)
+{
+    unsigned int count = 0;
+    for (int i = 0; i < BOARD_BLOCKS; i++)
+        if (master->generations[i].state != GENERATION_NONE &&
+            master->generations[i].service == service)
+            count++;
+    return count;
+}
+
+/* Listeners look at other generations' sessions only when there are any. */
+static void tell_siblings(struct master *master, uint32_t service)
+{
+    unsigned int others = services_generations(master, service) - 1;
+    for (int i = 0; i < BOARD_BLOCKS; i++)
+        if (master->generations[i].state != GENERATION_NONE &&
+            master->generations[i].service == service)
+            atomic_store(&master->board.blocks[i].siblings, others);
+}
+
+/* Who serves: the service's own user, or the daemon's. */
+static int find_identity(const struct master *master, const struct service *image,
+                         struct identity *out, struct failure *why)
+{
+    if (image->user[0] == '\0' && image->group[0] == '\0') {
+        *out = master->identity;
+        return 0;
+    }
+    return privilege_find(image->user, image->group, master->conf->daemon.user, out, why);
+}
+
+struct generation *services_spawn(struct master *master, struct service_state *service,
+                                  const struct service *image, const struct socket_set *sockets,
+                                  struct failure *why)
+{
+    uint32_t index = index_of(master, service);
+    struct identity identity;
+    if (find_identity(master, image, &identity, why) < 0)
+        return NULL;
+    if (services_generations(master, index) >= GENERATIONS_A_SERVICE) {
+        failure_set(why, EX_TEMPFAIL,
+                    "service %s: %d older generations still have clients (wait for them, or end "
+                    "them)",
+                    service->name, GENERATIONS_A_SERVICE);
+        return NULL;
+    }
+    int block = board_block_take(&master->board, master->last_number + 1, index);
+    if (block < 0) {
+        failure_set(why, EX_TEMPFAIL, "service %s: all %d generations of the board are in use",
+                    service->name, BOARD_BLOCKS);
+        return NULL;
+    }
+    struct generation *generation = &master->generations[block];
+    *generation = (struct generation){ .number = ++master->last_number,
+                                       .service = index,
+                                       .channel = { .fd = -1 },
+                                       .socket_count = sockets->count };
+    memcpy(generation->sockets, sockets->index, sizeof(generation->sockets));
+    if (generation_start(generation, &master->seed, (unsigned int)block, image, &identity, why) <
+        0) {
+        board_block_free(&master->board, (unsigned int)block);
+        return NULL;
+    }
+    tell_siblings(master, index);
+    return generation;
+}
+
+void services_retire(struct master *master, struct generation *generation, uint64_t limit_ms)
+{
+    uint64_t last = 0;
+    for (unsigned int i = 0; i < generation->socket_count; i++)
+        if (master->life == LIFE_STOPPING || !master->store.sockets[generation->sockets[i]].used)
+            last |= UINT64_C(1) << i;
+    generation_drain(generation, last, limit_ms);
+}
+
+void services_plan_restart(struct master *master, struct service_state *service, uint64_t lived_ms)
+{
+    if (lived_ms >= LIFE_ENOUGH_MS)
+        service->backoff_ms = 0;
+    service->restart_at_ms = master->now_ms + service->backoff_ms;
+    uint64_t longer = service->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * service->backoff_ms;
+    service->backoff_ms = longer < BACKOFF_LONGEST_MS ? longer : BACKOFF_LONGEST_MS;
+}
+
+void services_restart_due(struct master *master)
+{
+    for (uint32_t i = 0; i < master->service_count; i++) {
+        struct service_state *service = master->services[i];
+        struct failure why;
+        /* A service that the running reload changes gets its new listener from that. */
+        if (service->restart_at_ms == 0 || master->now_ms < service->restart_at_ms ||
+            service->changes)
+            continue;
+        service->restart_at_ms = 0;
+        if (service->image == NULL || service->current != NULL || master->life != LIFE_SERVING)
+            continue;
+        service->current = services_spawn(master, service, service->image, &service->sockets, &why);
+        if (service->current == NULL) {
+            log_event(EVENT_LISTENER_FAILED, NULL, "%s", why.text);
+            services_plan_restart(master, service, 0);
+        }
+    }
+}
+
+void services_bury(struct master *master, struct generation *generation)
+{
+    unsigned int index = (unsigned int)(generation - master->generations);
+    struct board_block *block = &master->board.blocks[index];
+    struct service_state *service = master->services[generation->service];
+    struct totals *totals = &service->totals;
+
+    totals->accepted += block->accepted;
+    totals->bytes_in += block->bytes_in;
+    totals->bytes_out += block->bytes_out;
+    totals->records_dropped += block->records_dropped;
+    for (int i = 0; i < SESSION_END_COUNT; i++)
+        totals->ended[i] += block->ended[i];
+    for (int i = 0; i < CAUSE_COUNT; i++)
+        totals->refused[i] += block->refused[i];
+    channel_close(&generation->channel);
+    board_block_free(&master->board, index);
+    generation->state = GENERATION_NONE;
+    tell_siblings(master, generation->service);
+}
+
+unsigned int services_live(const struct master *master)
+{
+    unsigned int live = 0;
+    for (uint32_t i = 0; i < master->service_count; i++)
+        live += board_service_live(&master->board, i);
+    return live;
+}

@@ -1,0 +1,164 @@
+/*
+ * What the master knows; private to src/master/.
+ *
+ *   master.c      set-up and the loop
+ *   store.c       listening sockets
+ *   generation.c  one listener process: mechanism
+ *   services.c    which generation serves which service; restarts
+ *   reload.c      from one configuration to the next; the start is a reload from nothing
+ *   watch.c       what listeners report, deaths, heartbeats
+ *   stop.c        the end
+ *   control.c     the control socket
+ *   report.c      log lines, titles, systemd's STATUS
+ */
+#pragma once
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "conf/conf.h"
+#include "master/generation.h"
+#include "master/master.h"
+#include "master/store.h"
+
+enum {
+    GENERATIONS_A_SERVICE = 64,
+    READY_LIMIT_MS = 10000, /* for a listener to report that it is ready */
+    HEARTBEAT_LIMIT_MS = 10000,
+    CONTROL_CLIENTS_MAX = 8
+};
+
+/* A set of sockets a service listens on, as indices into the store. */
+struct socket_set {
+    size_t index[SERVICE_SOCKETS_MAX];
+    unsigned int count;
+};
+
+/* What a service did in all its generations that are gone. */
+struct totals {
+    uint64_t accepted, bytes_in, bytes_out, records_dropped;
+    uint64_t ended[SESSION_END_COUNT];
+    uint64_t refused[CAUSE_COUNT];
+};
+
+/* A service by name. Once known it stays known, so that its index on the board does. */
+struct service_state {
+    char name[SERVICE_NAME_MAX + 1];
+    struct service *image; /* how it runs; NULL: it is not configured */
+    struct socket_set sockets;
+    struct generation *current; /* serves, or starts again after a death; NULL: none lives */
+    uint64_t restart_at_ms;     /* 0: no restart is due */
+    uint64_t backoff_ms;
+    struct totals totals;
+    /* While a reload runs: what it is to become. */
+    bool changes;
+    struct service *next_image;
+    struct socket_set next_sockets;
+    struct generation *next;
+};
+
+struct control_client {
+    int fd; /* -1: free */
+    uint64_t deadline_ms;
+    uint64_t reload; /* waits for the end of the reload of this number; 0: its request is awaited */
+    size_t length;
+    char line[256];
+};
+
+struct control {
+    int fd; /* -1: none */
+    struct address address;
+    struct control_client clients[CONTROL_CLIENTS_MAX];
+};
+
+enum life { LIFE_STARTING, LIFE_SERVING, LIFE_STOPPING };
+
+struct reload {
+    bool wanted;       /* asked for; many requests are one reload */
+    struct conf *conf; /* the one that is being brought in; NULL: none is */
+    uint64_t number;   /* of the reload that runs, or else of the last one */
+    uint64_t deadline_ms;
+    bool rejected; /* the last one was, and the old configuration is in force */
+    struct conf_mistakes remarks;
+};
+
+struct master {
+    const struct master_start *start;
+    struct conf *conf;
+    struct board board;
+    struct store store;
+    struct identity identity;
+    struct generation_seed seed;
+    struct generation generations[BOARD_BLOCKS];
+    uint32_t last_number;
+    struct service_state **services;
+    uint32_t service_count;
+    struct reload reload;
+    struct control control;
+    int pid_file;
+    enum life life;
+    int status; /* the exit status, once stopping */
+    uint64_t end_at_ms, kill_at_ms;
+    uint64_t now_ms, last_turn_ms, lenient_until_ms, next_second_ms, next_watchdog_ms;
+};
+
+/* services.c */
+struct service_state *services_know(struct master *master, const char *name);
+/* Starts a generation of the service with this image on these sockets; NULL with *why. */
+struct generation *services_spawn(struct master *master, struct service_state *service,
+                                  const struct service *image, const struct socket_set *sockets,
+                                  struct failure *why);
+/* Drains a generation; of its sockets those that nobody wants any more are emptied first. */
+void services_retire(struct master *master, struct generation *generation, uint64_t limit_ms);
+/* After the death of a service's listener: at once, or after a back-off. */
+void services_plan_restart(struct master *master, struct service_state *service, uint64_t lived_ms);
+void services_restart_due(struct master *master);
+/* Adds a generation's numbers to its service and frees its block. */
+void services_bury(struct master *master, struct generation *generation);
+unsigned int services_generations(const struct master *master, uint32_t service);
+unsigned int services_live(const struct master *master);
+
+/* reload.c */
+void reload_begin(struct master *master);
+/* The start: the same from nothing. 0 or -1. */
+int reload_start(struct master *master, struct conf *conf, struct failure *why);
+/* Looks whether the running reload can be ended: every new listener ready, or one failed. */
+void reload_check(struct master *master);
+/* A listener that the running reload waits for died or could not set up. */
+void reload_fail(struct master *master, const struct failure *why);
+
+/* watch.c */
+void watch_receive(struct master *master, struct generation *generation);
+void watch_reap(struct master *master);
+void watch_heartbeats(struct master *master);
+/* True while every listener is fresh or being replaced. */
+bool watch_all_fresh(const struct master *master);
+
+/* stop.c */
+void stop_begin(struct master *master, bool at_once);
+void stop_check(struct master *master);
+bool stop_is_done(const struct master *master);
+
+/* control.c; 0 or -1. */
+int control_open(struct master *master, const char *path, struct failure *why);
+void control_close(struct master *master);
+size_t control_collect(const struct master *master, struct pollfd *fds);
+void control_dispatch(struct master *master, const struct pollfd *fds, size_t count);
+void control_expire(struct master *master);
+/* Tells those who wait for this reload how it went. */
+void control_answer(struct master *master, bool accepted, const struct conf_mistakes *mistakes,
+                    const char *reason);
+
+/* report.c */
+void report_open_log(const struct master *master);
+bool report_is_verbose(const struct master *master);
+void report_ready(struct master *master);
+void report_mistakes(const struct conf_mistakes *mistakes, bool rejected);
+void report_record(struct master *master, const struct generation *generation,
+                   const struct record *record);
+void report_session_end(struct master *master, const char *service, const struct record *record);
+void report_state(struct master *master); /* USR1 */
+void report_titles(struct master *master);
+void report_status(struct master *master);

@@ -1,0 +1,69 @@
+#include "master/state.h"
+
+#include "log/log.h"
+
+/* How long a socket that goes away may be emptied first, and what KILL gives TERM. */
+enum { LAST_CALL_MS = 1000, KILL_AFTER_MS = 500 };
+
+static void abandon_reload(struct master *master)
+{
+    for (uint32_t i = 0; i < master->service_count; i++)
+        master->services[i]->restart_at_ms = 0;
+    if (master->reload.conf == NULL)
+        return;
+    conf_free(master->reload.conf);
+    master->reload.conf = NULL;
+    control_answer(master, false, &master->reload.remarks, "the daemon is stopping");
+}
+
+static void each_generation(struct master *master, void (*act)(struct generation *generation))
+{
+    for (int i = 0; i < BOARD_BLOCKS; i++)
+        if (master->generations[i].state != GENERATION_NONE)
+            act(&master->generations[i]);
+}
+
+void stop_begin(struct master *master, bool at_once)
+{
+    uint64_t grace = master->conf != NULL ? master->conf->daemon.graceful_timeout : 0;
+    if (master->life == LIFE_STOPPING) {
+        if (master->end_at_ms != 0)
+            master->end_at_ms = master->now_ms;
+        return;
+    }
+    master->life = LIFE_STOPPING;
+    systemd_stopping("stopping");
+    log_event(EVENT_STOP, NULL, "%u sessions, %s", services_live(master),
+              at_once ? "ended at once" : "which may finish");
+    abandon_reload(master);
+    master->end_at_ms = master->now_ms + (at_once ? 0 : grace);
+    if (!at_once)
+        for (int i = 0; i < BOARD_BLOCKS; i++)
+            if (master->generations[i].state != GENERATION_NONE)
+                services_retire(master, &master->generations[i], LAST_CALL_MS);
+    /* The listeners hold copies until theirs are empty. */
+    store_close(&master->store);
+}
+
+void stop_check(struct master *master)
+{
+    if (master->end_at_ms != 0 && master->now_ms >= master->end_at_ms) {
+        each_generation(master, generation_end);
+        master->end_at_ms = 0;
+        master->kill_at_ms = master->now_ms + KILL_AFTER_MS;
+    }
+    if (master->kill_at_ms != 0 && master->now_ms >= master->kill_at_ms) {
+        each_generation(master, generation_kill);
+        master->kill_at_ms = master->now_ms + KILL_AFTER_MS;
+    }
+}
+
+bool stop_is_done(const struct master *master)
+{
+    if (master->life != LIFE_STOPPING)
+        return false;
+    for (int i = 0; i < BOARD_BLOCKS; i++)
+        if (master->generations[i].state != GENERATION_NONE)
+            return false;
+    return true;
+}

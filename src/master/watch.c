@@ -1,0 +1,243 @@
+#include "master/state.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+
+#include "base/clock.h"
+#include "log/log.h"
+
+/* A master that did not run for so long cannot blame its listeners for having been silent. */
+enum { OWN_PAUSE_MS = 5000 };
+
+static struct service_state *service_of(struct master *master, const struct generation *generation)
+{
+    return master->services[generation->service];
+}
+
+static void became_ready(struct master *master, struct generation *generation)
+{
+    struct service_state *service = service_of(master, generation);
+    if (generation->state != GENERATION_STARTING)
+        return;
+    generation->state = GENERATION_READY;
+    if (service->current == generation) {
+        generation_go(generation, report_is_verbose(master));
+        log_event(EVENT_LISTENER_RESTARTED, NULL, "service %s", service->name);
+    }
+}
+
+void watch_receive(struct master *master, struct generation *generation)
+{
+    struct record record;
+    int got;
+    while ((got = generation_receive(generation, &record)) > 0) {
+        if (record.kind == RECORD_READY) {
+            became_ready(master, generation);
+        } else if (record.kind == RECORD_FAILED) {
+            generation->failed = true;
+            memcpy(generation->reason, record.text, sizeof(generation->reason));
+        } else {
+            if (record.kind == RECORD_SESSION_END)
+                generation->last_ended = record.pid;
+            report_record(master, generation, &record);
+        }
+    }
+    if (got == -EPROTO)
+        generation_kill(generation); /* of no version we know: nothing it says can be trusted */
+}
+
+/* How a listener died, in words. */
+static void describe_death(const struct generation *generation, const siginfo_t *info,
+                           struct failure *why)
+{
+    if (generation->failed)
+        failure_set(why, EX_OSERR, "%s", generation->reason);
+    else if (info->si_code == CLD_EXITED)
+        failure_set(why, EX_OSERR, "exited with status %d", info->si_status);
+    else
+        failure_set(why, EX_OSERR, "killed by signal %d (%s)", info->si_status,
+                    strsignal(info->si_status));
+}
+
+/* From now on the master writes this block. */
+static void inherit_sessions(struct master *master, const struct generation *generation)
+{
+    unsigned int index = (unsigned int)(generation - master->generations);
+    uint32_t live = 0;
+    for (uint32_t slot = 0; slot < master->board.slots; slot++)
+        if (atomic_load(&master->board.owners[slot / BOARD_CHUNK]) == index + 1 &&
+            master->board.slot[slot].state != SLOT_FREE)
+            live++;
+    atomic_store(&master->board.blocks[index].live, live);
+}
+
+static void replace(struct master *master, struct generation *generation, const struct failure *why)
+{
+    struct service_state *service = service_of(master, generation);
+    struct log_details details = LOG_DETAILS_NONE;
+    struct failure told;
+
+    details.service = service->name;
+    details.pid = generation->pid;
+    if (service->next == generation && master->reload.conf != NULL) {
+        failure_set(&told, why->status, "service %s: its listener could not start: %s",
+                    service->name, why->text);
+        reload_fail(master, &told);
+        return;
+    }
+    log_event(EVENT_LISTENER_DIED, &details, "service %s: %s", service->name, why->text);
+    if (service->current != generation)
+        return;
+    service->current = NULL;
+    services_plan_restart(master, service, master->now_ms - generation->started_ms);
+}
+
+static void listener_died(struct master *master, struct generation *generation,
+                          const siginfo_t *info)
+{
+    struct failure why;
+    bool expected = generation->state == GENERATION_DRAINING && info->si_code == CLD_EXITED &&
+                    info->si_status == 0;
+    watch_receive(master, generation); /* what it said last */
+    inherit_sessions(master, generation);
+    if (expected)
+        return;
+    describe_death(generation, info, &why);
+    replace(master, generation, &why);
+}
+
+/* The slot of an orphaned session: by its number, or the one whose fork its listener did not
+ * survive to write down. -1 when there is none. */
+static int64_t find_slot(struct master *master, const struct generation *generation, pid_t pid)
+{
+    unsigned int index = (unsigned int)(generation - master->generations);
+    int64_t nameless = -1;
+    for (uint32_t slot = 0; slot < master->board.slots; slot++) {
+        const struct board_slot *row = &master->board.slot[slot];
+        if (atomic_load(&master->board.owners[slot / BOARD_CHUNK]) != index + 1 ||
+            row->state == SLOT_FREE)
+            continue;
+        if (row->pid == pid)
+            return slot;
+        if (row->state == SLOT_FORKING)
+            nameless = slot;
+    }
+    return nameless;
+}
+
+/* Writes the end of a session that its own listener could not report. */
+static void end_orphan(struct master *master, struct generation *generation, uint32_t slot,
+                       struct record *record)
+{
+    unsigned int index = (unsigned int)(generation - master->generations);
+    struct board_block *block = &master->board.blocks[index];
+    struct board_row row;
+    if (board_read(&master->board, slot, &row)) {
+        record->bytes_in = row.bytes_in;
+        record->bytes_out = row.bytes_out;
+        record->turns = row.turns;
+        record->duration_us = clock_us() - row.since_us;
+        record_set_text(record, row.client);
+    }
+    block->ended[record->end]++;
+    block->bytes_in += record->bytes_in;
+    block->bytes_out += record->bytes_out;
+    if (block->live > 0)
+        block->live--;
+    board_slot_close(&master->board, slot);
+    report_session_end(master, service_of(master, generation)->name, record);
+}
+
+static void orphan_ended(struct master *master, struct generation *generation,
+                         const siginfo_t *info)
+{
+    enum session_end asked = master->life == LIFE_STOPPING ? SESSION_STOPPED : SESSION_CRASHED;
+    struct record record = {
+        .kind = RECORD_SESSION_END,
+        .pid = info->si_pid,
+        .end = (uint16_t)session_end_of(info->si_code, info->si_status, asked),
+        .signal = info->si_code == CLD_EXITED ? 0 : info->si_status,
+    };
+    int64_t slot = find_slot(master, generation, info->si_pid);
+    if (slot >= 0)
+        end_orphan(master, generation, (uint32_t)slot, &record);
+}
+
+/* A session that the listener had reaped when it died: told already, or never to be told. */
+static void settle_last(struct master *master, struct generation *generation)
+{
+    unsigned int index = (unsigned int)(generation - master->generations);
+    for (uint32_t slot = 0; slot < master->board.slots; slot++) {
+        const struct board_slot *row = &master->board.slot[slot];
+        if (atomic_load(&master->board.owners[slot / BOARD_CHUNK]) != index + 1 ||
+            row->state != SLOT_LIVE || row->pid == generation->last_ended)
+            continue;
+        struct record record = { .kind = RECORD_SESSION_END,
+                                 .pid = row->pid,
+                                 .end = SESSION_UNKNOWN };
+        end_orphan(master, generation, slot, &record);
+    }
+}
+
+void watch_reap(struct master *master)
+{
+    for (int i = 0; i < BOARD_BLOCKS; i++) {
+        struct generation *generation = &master->generations[i];
+        siginfo_t info;
+        int got;
+        if (generation->state == GENERATION_NONE)
+            continue;
+        enum generation_state before = generation->state;
+        if (before != GENERATION_DEAD && generation_has_died(generation, &info)) {
+            listener_died(master, generation, &info);
+            generation_bury_listener(generation);
+        }
+        if (generation->state != GENERATION_DEAD)
+            continue;
+        while ((got = generation_reap_orphan(generation, &info)) > 0)
+            orphan_ended(master, generation, &info);
+        if (got == -ECHILD) {
+            settle_last(master, generation);
+            services_bury(master, generation);
+        }
+    }
+}
+
+void watch_heartbeats(struct master *master)
+{
+    if (master->now_ms - master->last_turn_ms > OWN_PAUSE_MS)
+        master->lenient_until_ms = master->now_ms + HEARTBEAT_LIMIT_MS;
+    for (int i = 0; i < BOARD_BLOCKS; i++) {
+        struct generation *generation = &master->generations[i];
+        uint64_t beat = master->board.blocks[i].heartbeat_ms;
+        if (generation->state == GENERATION_NONE || generation->state == GENERATION_DEAD)
+            continue;
+        if (beat < generation->started_ms)
+            beat = generation->started_ms;
+        if (master->now_ms < beat + HEARTBEAT_LIMIT_MS || master->now_ms < master->lenient_until_ms)
+            continue;
+        struct log_details details = LOG_DETAILS_NONE;
+        details.service = service_of(master, generation)->name;
+        details.pid = generation->pid;
+        log_event(EVENT_LISTENER_STUCK, &details,
+                  "service %s: no sign of life for %d s; it is replaced, its sessions go on",
+                  details.service, HEARTBEAT_LIMIT_MS / 1000);
+        kill(generation->pid, SIGKILL);
+    }
+}
+
+bool watch_all_fresh(const struct master *master)
+{
+    for (int i = 0; i < BOARD_BLOCKS; i++) {
+        const struct generation *generation = &master->generations[i];
+        uint64_t beat = master->board.blocks[i].heartbeat_ms;
+        if (generation->state == GENERATION_SERVING &&
+            master->now_ms > beat + 2 * HEARTBEAT_LIMIT_MS &&
+            master->now_ms > master->lenient_until_ms)
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,23 @@
+/* The command line of forkechod(8), as one table from which parsing and --help come. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum mode { MODE_SERVE, MODE_CHECK, MODE_DUMP, MODE_ONE_CLIENT, MODE_HELP, MODE_VERSION };
+
+struct options {
+    enum mode mode;
+    bool foreground;
+    bool print_addresses;
+    char *file;             /* absolute; NULL with --listen and -i */
+    const char *listen;     /* --listen */
+    const char *handler;    /* --handler */
+    const char **overrides; /* -o, and what --listen and --handler come to */
+    size_t override_count;
+};
+
+/* Reads the arguments. Returns 0, or a sysexits(3) status after it has said on stderr what is
+ * wrong. */
+int options_parse(int argc, char **argv, struct options *options);
+void options_print_help(void);
