@@ -23,8 +23,8 @@ static bool clear_host(struct network *network)
     for (unsigned int i = 0; i < sizeof network->bytes; i++) {
         unsigned int left = network->prefix > i * 8 ? network->prefix - i * 8U : 0;
         uint8_t mask = left >= 8 ? 0xff : (uint8_t)(0xff00U >> left);
-        found |= (network->bytes[i] & (uint8_t)~mask) != 0;
-        network->bytes[i] &= mask;
+        found = found || (network->bytes[i] & ~mask);
+        network->bytes[i] = (uint8_t)(network->bytes[i] & mask);
     }
     return found;
 }

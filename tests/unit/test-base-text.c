@@ -140,19 +140,8 @@ START_TEST(rates_read_back_as_written)
                   { "50/s 100", { 50, 1000, 100 }, "50/s 100" },
                   { "10/min", { 10, 60000, 10 }, "10/min 10" },
                   { "7/h \t3", { 7, 3600000, 3 }, "7/h 3" } };
-    static const char *const wrong[] = { "",
-                                         "/s",
-                                         "5/",
-                                         "5/d",
-                                         "5/s ten",
-                                         "5 0",
-                                         "0 5",
-                                         "5 5 5",
-                                         "5s",
-                                         "-5",
-                                         "5/second",
-                                         "5 "
-                                         "5/s" };
+    static const char *const wrong[] = { "",    "/s",    "5/", "5/d", "5/s ten",  "5 0",
+                                         "0 5", "5 5 5", "5s", "-5",  "5/second", "5 5/s" };
     struct rate rate, again;
     char text[48];
 
