@@ -22,7 +22,7 @@ static bool clear_host(struct network *network)
 
     for (unsigned int i = 0; i < sizeof network->bytes; i++) {
         unsigned int left = network->prefix > i * 8 ? network->prefix - i * 8U : 0;
-        uint8_t mask = left >= 8 ? 0xff : (uint8_t)(0xff00U >> left);
+        uint8_t mask = (uint8_t)(left >= 8 ? 0xffU : 0xff00U >> left);
         found = found || (network->bytes[i] & ~mask);
         network->bytes[i] = (uint8_t)(network->bytes[i] & mask);
     }
