@@ -1,0 +1,194 @@
+#include "config.h"
+
+#include "session/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/title.h"
+#include "service/handlers.h"
+#include "sys/streams.h"
+
+enum { SESSION_FD = 3 };
+
+void session_prepare(int fd, const struct service *service)
+{
+    const struct stream_settings settings = {
+        .tcp_nodelay = service->tcp_nodelay,
+        .keepalive = service->keepalive,
+        .keepalive_time = service->keepalive_time,
+        .keepalive_interval = service->keepalive_interval,
+        .keepalive_probes = service->keepalive_probes,
+        .tcp_user_timeout = service->tcp_user_timeout,
+        .defer_accept = service->defer_accept,
+        .idle_timeout = service->idle_timeout,
+        .write_timeout = service->write_timeout,
+    };
+    sockets_prepare_streams(fd, &settings);
+}
+
+static void show(const struct stream *stream, enum board_activity activity)
+{
+    board_session_update(stream->context, activity, clock_us(), stream->bytes_in, stream->bytes_out,
+                         stream->turns);
+}
+
+static void show_progress(struct stream *stream)
+{
+    show(stream, stream->waits ? SESSION_WRITING : SESSION_READING);
+}
+
+static void set_title(const struct address *client, const struct service *service)
+{
+    bool known = client->socket.any.sa_family != AF_UNSPEC;
+    char text[ADDRESS_TEXT_MAX];
+
+    address_format_peer(client, known ? service->log_address : ADDRESS_NONE, text, sizeof text);
+    title_set("forkechod: session %s %s", service->service_name, text);
+}
+
+/* A limit that cannot be set is above one that is in force already. */
+static void set_limits(const struct service *service)
+{
+    if (service->rlimit_as) {
+        struct rlimit limit = { service->rlimit_as, service->rlimit_as };
+        setrlimit(RLIMIT_AS, &limit);
+    }
+    if (service->rlimit_cpu) {
+        /* A second between SIGXCPU, which tells what happened, and SIGKILL, which does not. */
+        rlim_t seconds = (service->rlimit_cpu + 999) / 1000;
+        struct rlimit limit = { seconds, seconds + 1 };
+        setrlimit(RLIMIT_CPU, &limit);
+    }
+}
+
+static void set_lifetime(uint64_t milliseconds)
+{
+    struct itimerval timer = { .it_value = { .tv_sec = (time_t)(milliseconds / 1000),
+                                             .tv_usec =
+                                                 (suseconds_t)(milliseconds % 1000 * 1000) } };
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/* Stays for somebody to look at. SIGTERM shortens that, and changes nothing about why the session
+ * ended: so it is waited for rather than died of. */
+static void hold(uint64_t milliseconds)
+{
+    uint64_t now = clock_ms(), end = now + milliseconds;
+    sigset_t term;
+
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, NULL);
+    for (; now < end; now = clock_ms()) {
+        struct timespec left = { .tv_sec = (time_t)((end - now) / 1000),
+                                 .tv_nsec = (long)((end - now) % 1000 * 1000000) };
+        if (sigtimedwait(&term, NULL, &left) == SIGTERM)
+            return;
+    }
+}
+
+static enum session_end serve(struct stream *stream, const struct address *client,
+                              const struct service *service)
+{
+    const struct handler *handler = handler_find(service->handler);
+    const struct manners manners = { service->delay, service->quit, service->once };
+
+    set_title(client, service);
+    set_limits(service);
+    if (service->session_timeout)
+        set_lifetime(service->session_timeout);
+    stream->progress = show_progress;
+    show_progress(stream);
+    enum session_end end = handler ? handler->serve(stream, &manners) : SESSION_SYSTEM;
+    show(stream, SESSION_CLOSING);
+    stream_close(stream, service->linger_timeout);
+    if (service->session_timeout)
+        set_lifetime(0);
+    if (service->hold_process) {
+        show(stream, SESSION_HOLDING);
+        hold(service->hold_process);
+    }
+    return end;
+}
+
+enum session_end session_serve(int fd, const struct address *client, const struct service *service,
+                               struct board_session *row, struct stream *counts)
+{
+    struct stream stream = { .in = fd, .out = fd, .is_socket = true, .context = row };
+
+    if (address_is_unix(client))
+        session_prepare(fd, service);
+    enum session_end end = serve(&stream, client, service);
+    if (counts)
+        *counts = stream;
+    return end;
+}
+
+/* Whoever started us may have left them otherwise. */
+static void make_blocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && flags & O_NONBLOCK)
+        fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+enum session_end session_serve_standard(const struct service *service, struct stream *counts)
+{
+    struct stream stream = { .in = STDIN_FILENO, .out = STDIN_FILENO, .is_socket = true };
+    struct address client = { .kind = ADDRESS_SOCKET };
+    socklen_t size = sizeof client.socket;
+
+    signal(SIGPIPE, SIG_IGN);
+    if (getpeername(stream.in, &client.socket.any, &size) == 0) {
+        client.length = size;
+        address_unmap(&client);
+    } else if (errno == ENOTSOCK) {
+        stream.is_socket = false;
+        stream.out = STDOUT_FILENO;
+    }
+    make_blocking(stream.in);
+    make_blocking(stream.out);
+    session_prepare(stream.in, service);
+    enum session_end end = serve(&stream, &client, service);
+    if (counts)
+        *counts = stream;
+    return end;
+}
+
+/* What the listener handles, a session dies of; what people send to everything called forkechod, it
+ * does not even notice. The mask comes last, so that a signal that waits finds its own meaning. */
+static void reset_signals(void)
+{
+    static const struct {
+        int number;
+        void (*meaning)(int number);
+    } signals[] = { { SIGTERM, SIG_DFL }, { SIGALRM, SIG_DFL }, { SIGCHLD, SIG_DFL },
+                    { SIGHUP, SIG_IGN },  { SIGINT, SIG_IGN },  { SIGQUIT, SIG_IGN },
+                    { SIGUSR1, SIG_IGN }, { SIGUSR2, SIG_IGN }, { SIGPIPE, SIG_IGN } };
+    sigset_t none;
+
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        signal(signals[i].number, signals[i].meaning);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+_Noreturn void session_main(int fd, const struct address *client, const struct service *service,
+                            struct board_session *row)
+{
+    static const int own[] = { SESSION_FD };
+
+    reset_signals();
+    if (fd != SESSION_FD && dup2(fd, SESSION_FD) < 0)
+        _exit(SESSION_SYSTEM);
+    io_close_all_but(own, 1);
+    _exit((int)session_serve(SESSION_FD, client, service, row, NULL));
+}

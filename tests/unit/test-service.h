@@ -1,0 +1,7 @@
+/* The cases of the service layer, one group a file. */
+#pragma once
+
+#include <check.h>
+
+TCase *handler_cases(void);
+TCase *stream_cases(void);
