@@ -9,6 +9,11 @@ tests_unit_test_base_SOURCES = tests/unit/test-base.c tests/unit/test-base.h \
 tests_unit_test_base_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base_LDADD = src/base/libbase.a $(CHECK_LIBS)
 
+unit_tests += tests/unit/test-log
+tests_unit_test_log_SOURCES = tests/unit/test-log.c
+tests_unit_test_log_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_log_LDADD = src/log/liblog.a src/base/libbase.a $(CHECK_LIBS)
+
 unit_tests += tests/unit/test-access
 tests_unit_test_access_SOURCES = tests/unit/test-access.c
 tests_unit_test_access_CPPFLAGS = $(unit_cppflags)
@@ -26,6 +31,16 @@ tests_unit_test_session_SOURCES = tests/unit/test-session.c tests/unit/talk.c te
 tests_unit_test_session_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_session_LDADD = src/session/libsession.a src/service/libservice.a \
 	src/board/libboard.a src/sys/libsys.a src/base/libbase.a $(CHECK_LIBS)
+
+unit_tests += tests/unit/test-board
+tests_unit_test_board_SOURCES = tests/unit/test-board.c
+tests_unit_test_board_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_board_LDADD = src/board/libboard.a src/base/libbase.a $(CHECK_LIBS)
+
+unit_tests += tests/unit/test-channel
+tests_unit_test_channel_SOURCES = tests/unit/test-channel.c
+tests_unit_test_channel_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_channel_LDADD = src/channel/libchannel.a src/base/libbase.a $(CHECK_LIBS)
 
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)

@@ -1,0 +1,239 @@
+/* The board: slots by the chunk, rows whole or marked, two regions. */
+#include <check.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "board/board.h"
+
+static struct board board;
+static struct failure why;
+
+static void make_board(void)
+{
+    ck_assert_int_eq(board_create(&board, 100, &why), 0);
+}
+
+START_TEST(slots_are_rounded_up_to_chunks)
+{
+    ck_assert_uint_eq(board.slots, 112);
+    ck_assert_uint_eq(board.chunks, 7);
+}
+END_TEST
+
+START_TEST(a_board_that_cannot_be_mapped_says_what_to_lower)
+{
+    struct board huge;
+    struct rlimit limit = { .rlim_cur = 1 << 26, .rlim_max = 1 << 26 };
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    ck_assert_int_eq(board_create(&huge, 1000000, &why), -1);
+    ck_assert_ptr_nonnull(strstr(why.text, "max_sessions"));
+}
+END_TEST
+
+START_TEST(two_generations_never_get_the_same_chunk)
+{
+    uint32_t hint_a = 0, hint_b = 0;
+    bool taken[112] = { false };
+    int a = board_block_take(&board, 1, 0), b = board_block_take(&board, 2, 0);
+    ck_assert_int_ne(a, b);
+    for (int i = 0; i < 7; i++) {
+        int64_t slot = i % 2 ? board_chunk_take(&board, (unsigned int)a, &hint_a)
+                             : board_chunk_take(&board, (unsigned int)b, &hint_b);
+        ck_assert_int_ge(slot, 0);
+        ck_assert(!taken[slot]);
+        taken[slot] = true;
+    }
+    ck_assert_int_eq(board_chunk_take(&board, (unsigned int)a, &hint_a), -1);
+}
+END_TEST
+
+START_TEST(a_freed_generation_gives_all_its_chunks_back)
+{
+    uint32_t hint = 0;
+    unsigned int block = (unsigned int)board_block_take(&board, 1, 0);
+    while (board_chunk_take(&board, block, &hint) >= 0)
+        continue;
+    board_slot_open(&board, 3, block, "192.0.2.7:1", 5);
+    board_block_free(&board, block);
+
+    struct board_row row;
+    ck_assert(!board_read(&board, 3, &row));
+    block = (unsigned int)board_block_take(&board, 2, 0);
+    ck_assert_int_ge(board_chunk_take(&board, block, &hint), 0);
+}
+END_TEST
+
+START_TEST(there_are_blocks_for_256_generations_and_no_more)
+{
+    for (uint32_t i = 0; i < BOARD_BLOCKS; i++)
+        ck_assert_int_eq(board_block_take(&board, i + 1, 0), (int)i);
+    ck_assert_int_eq(board_block_take(&board, 999, 0), -1);
+}
+END_TEST
+
+START_TEST(live_sessions_of_a_service_are_counted_over_its_generations)
+{
+    int a = board_block_take(&board, 1, 4), b = board_block_take(&board, 2, 4);
+    int other = board_block_take(&board, 3, 5);
+    atomic_store(&board.blocks[a].live, 3);
+    atomic_store(&board.blocks[b].live, 4);
+    atomic_store(&board.blocks[other].live, 100);
+    ck_assert_uint_eq(board_service_live(&board, 4), 7);
+}
+END_TEST
+
+START_TEST(a_row_shows_what_both_halves_say)
+{
+    struct board_row row;
+    ck_assert(!board_read(&board, 9, &row));
+    board_slot_open(&board, 9, 2, "[2001:db8::1]:33410", 1000);
+    board_slot_pid(&board, 9, 4242);
+    board_session_update(&board.session[9], SESSION_WRITING, 2000, 10, 20, 3);
+    ck_assert(board_read(&board, 9, &row));
+    ck_assert_str_eq(row.client, "[2001:db8::1]:33410");
+    ck_assert_int_eq(row.pid, 4242);
+    ck_assert_uint_eq(row.block, 2);
+    ck_assert_uint_eq(row.since_us, 1000);
+    ck_assert_uint_eq(row.active_us, 2000);
+    ck_assert_uint_eq(row.bytes_in, 10);
+    ck_assert_uint_eq(row.bytes_out, 20);
+    ck_assert_uint_eq(row.turns, 3);
+    ck_assert_uint_eq(row.activity, SESSION_WRITING);
+    ck_assert(!row.torn);
+    board_slot_close(&board, 9);
+    ck_assert(!board_read(&board, 9, &row));
+}
+END_TEST
+
+START_TEST(a_session_that_never_ends_its_write_marks_its_row_and_no_other)
+{
+    struct board_row row;
+    board_slot_open(&board, 1, 0, "a", 1);
+    board_slot_open(&board, 2, 0, "b", 1);
+    atomic_store(&board.session[1].sequence, 7);
+    ck_assert(board_read(&board, 1, &row));
+    ck_assert(row.torn);
+    ck_assert_uint_eq(row.bytes_in, 0);
+    ck_assert(board_read(&board, 2, &row));
+    ck_assert(!row.torn);
+}
+END_TEST
+
+START_TEST(a_new_session_finds_nothing_of_the_one_before)
+{
+    struct board_row row;
+    board_slot_open(&board, 1, 0, "a", 1);
+    board_session_update(&board.session[1], SESSION_WRITING, 2, 10, 20, 3);
+    atomic_store(&board.session[1].sequence, 7);
+    board_slot_close(&board, 1);
+    board_slot_open(&board, 1, 0, "b", 9);
+    ck_assert(board_read(&board, 1, &row));
+    ck_assert(!row.torn);
+    ck_assert_uint_eq(row.bytes_in + row.bytes_out + row.turns, 0);
+}
+END_TEST
+
+START_TEST(an_attached_board_is_the_same_board_and_its_descriptors_are_gone)
+{
+    struct board copy;
+    struct board_row row;
+    int control = dup(board.fds[0]), sessions = dup(board.fds[1]);
+    ck_assert_int_eq(board_attach(&copy, control, sessions, &why), 0);
+    ck_assert_int_eq(fcntl(control, F_GETFD), -1);
+    ck_assert_int_eq(fcntl(sessions, F_GETFD), -1);
+    board_slot_open(&copy, 5, 0, "here", 1);
+    ck_assert(board_read(&board, 5, &row));
+    ck_assert_str_eq(row.client, "here");
+}
+END_TEST
+
+START_TEST(a_child_of_the_listener_has_no_control_region)
+{
+    struct board copy;
+    int status;
+    ck_assert_int_eq(board_attach(&copy, dup(board.fds[0]), dup(board.fds[1]), &why), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        unsigned char resident;
+        board_session_update(&copy.session[0], SESSION_READING, 1, 2, 3, 4);
+        _exit(mincore(copy.control, 1, &resident) == 0);
+    }
+    waitpid(pid, &status, 0);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    ck_assert_uint_eq(board.session[0].bytes_in, 2);
+}
+END_TEST
+
+START_TEST(a_region_that_could_shrink_is_not_taken)
+{
+    struct board copy;
+    int fd = memfd_create("unsealed", MFD_CLOEXEC);
+    ck_assert_int_eq(ftruncate(fd, (off_t)board.control_size), 0);
+    ck_assert_int_eq(board_attach(&copy, fd, dup(board.fds[1]), &why), -1);
+    ck_assert_int_lt(ftruncate(board.fds[0], 1), 0);
+}
+END_TEST
+
+START_TEST(a_board_of_another_version_is_not_taken)
+{
+    struct board copy;
+    *(uint32_t *)board.control = BOARD_VERSION + 1;
+    ck_assert_int_eq(board_attach(&copy, dup(board.fds[0]), dup(board.fds[1]), &why), -1);
+    ck_assert_ptr_nonnull(strstr(why.text, "version"));
+}
+END_TEST
+
+START_TEST(a_reader_beside_a_busy_writer_never_sees_half_a_row)
+{
+    board_slot_open(&board, 0, 0, "busy", 1);
+    pid_t pid = fork();
+    if (pid == 0)
+        for (uint64_t i = 0;; i++)
+            board_session_update(&board.session[0], SESSION_READING, i, i, i, i);
+    for (int whole = 0, i = 0; i < 200000 && whole < 20000; i++) {
+        struct board_row row;
+        ck_assert(board_read(&board, 0, &row));
+        if (row.torn || row.active_us == 1)
+            continue;
+        whole++;
+        ck_assert_uint_eq(row.bytes_in, row.bytes_out);
+        ck_assert_uint_eq(row.bytes_in, row.turns);
+        ck_assert_uint_eq(row.bytes_in, row.active_us);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *cases = tcase_create("board");
+    tcase_add_checked_fixture(cases, make_board, NULL);
+    tcase_add_test(cases, slots_are_rounded_up_to_chunks);
+    tcase_add_test(cases, a_board_that_cannot_be_mapped_says_what_to_lower);
+    tcase_add_test(cases, two_generations_never_get_the_same_chunk);
+    tcase_add_test(cases, a_freed_generation_gives_all_its_chunks_back);
+    tcase_add_test(cases, there_are_blocks_for_256_generations_and_no_more);
+    tcase_add_test(cases, live_sessions_of_a_service_are_counted_over_its_generations);
+    tcase_add_test(cases, a_row_shows_what_both_halves_say);
+    tcase_add_test(cases, a_session_that_never_ends_its_write_marks_its_row_and_no_other);
+    tcase_add_test(cases, a_new_session_finds_nothing_of_the_one_before);
+    tcase_add_test(cases, an_attached_board_is_the_same_board_and_its_descriptors_are_gone);
+    tcase_add_test(cases, a_child_of_the_listener_has_no_control_region);
+    tcase_add_test(cases, a_region_that_could_shrink_is_not_taken);
+    tcase_add_test(cases, a_board_of_another_version_is_not_taken);
+    tcase_add_test(cases, a_reader_beside_a_busy_writer_never_sees_half_a_row);
+    Suite *suite = suite_create("board");
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_tap(runner, "-");
+    srunner_run_all(runner, CK_SILENT);
+    srunner_free(runner);
+    return EXIT_SUCCESS;
+}
