@@ -1,4 +1,25 @@
 bin_PROGRAMS += src/client/forkecho
-src_client_forkecho_SOURCES = src/client/main.c
+src_client_forkecho_SOURCES = \
+	src/client/connect.c \
+	src/client/connect.h \
+	src/client/editor.c \
+	src/client/editor.h \
+	src/client/exchange.c \
+	src/client/exchange.h \
+	src/client/main.c \
+	src/client/options.c \
+	src/client/options.h \
+	src/client/ping.c \
+	src/client/ping.h \
+	src/client/relay.c \
+	src/client/relay.h \
+	src/client/screen.c \
+	src/client/screen.h \
+	src/client/stats.c \
+	src/client/stats.h \
+	src/client/talk.c \
+	src/client/talk.h \
+	src/client/wait.c \
+	src/client/wait.h
 src_client_forkecho_CPPFLAGS = $(AM_CPPFLAGS) $(EDIT_CFLAGS)
 src_client_forkecho_LDADD = src/base/libbase.a $(EDIT_LIBS)
