@@ -12,3 +12,4 @@ AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_bu
 include tests/unit/local.mk
 include tests/system/local.mk
 include tests/checks/local.mk
+include tests/boot/local.mk

@@ -1,0 +1,174 @@
+"""Socket activation without a capability: forkechod.socket with the shipped drop-in."""
+
+import re
+
+from machine import Machine, wait_until
+from clients import asks, connect, exchange, is_refused, read_to_end
+from processes import status
+from tap import case, run
+
+DROP_IN = "/usr/share/doc/forkechod/examples/socket-only.conf"
+HANDLERS = ("discard", "chargen", "daytime", "time", "upper", "next")
+PORTS = {name: 4100 + number for number, name in enumerate(HANDLERS)}
+
+machine = Machine()
+machine.install()
+
+
+def daemon_runs():
+    return machine.show("ActiveState") == "active"
+
+
+@case("the drop-in's own instructions set it up")
+def instructions():
+    lines = [line[4:] for line in machine.read(DROP_IN).splitlines() if line.startswith("#   ")]
+    assert len(lines) == 4, lines
+    for line in lines:
+        machine.run(line.replace("THIS-FILE", DROP_IN))
+    assert machine.out("systemctl is-active forkechod.socket") == "active"
+    assert not daemon_runs()
+
+
+@case("systemd listens on port 7 of both families, and the first client starts the daemon")
+def first_client():
+    assert not machine.daemon()
+    assert exchange("127.0.0.1:7", b"hello") == b"hello"
+    assert daemon_runs()
+    assert exchange("[::1]:7", b"hello") == b"hello"
+
+
+@case("ten times in a row the first client after a stop is answered", 60)
+def first_client_again():
+    for turn in range(10):
+        machine.run("systemctl stop forkechod.service")
+        assert not machine.daemon()
+        where = ("127.0.0.1:7", "[::1]:7")[turn % 2]
+        assert exchange(where, b"hello") == b"hello"
+
+
+@case("no process of the daemon has any capability, or could get one")
+def no_capability():
+    with connect("127.0.0.1:7") as client:
+        asks(client, b"x")
+        processes = wait_until("a session", lambda: len(machine.daemon()) == 3 and machine.daemon())
+        for process in processes:
+            facts = status(process.pid)
+            for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"):
+                assert int(facts[kind], 16) == 0, (process, kind, facts[kind])
+            assert facts["NoNewPrivs"] == "1"
+
+
+@case("every handler answers on a socket of its own, passed by name", 60)
+def every_handler():
+    for name, port in PORTS.items():
+        machine.write(
+            f"/etc/systemd/system/forkechod-{name}.socket",
+            f"[Socket]\nListenStream=127.0.0.1:{port}\nFileDescriptorName={name}\n"
+            "Service=forkechod.service\n",
+        )
+    machine.configure("".join(f"[service {name}]\nhandler = {name}\n" for name in HANDLERS))
+    units = " ".join(f"forkechod-{name}.socket" for name in HANDLERS)
+    machine.run(f"systemctl daemon-reload; systemctl stop forkechod; systemctl start {units}")
+    assert exchange(f"127.0.0.1:{PORTS['upper']}", b"hello") == b"HELLO"
+    assert exchange(f"127.0.0.1:{PORTS['next']}", b"HAL") == b"IBM"
+    assert exchange(f"127.0.0.1:{PORTS['discard']}", b"hello") == b""
+    assert len(exchange(f"127.0.0.1:{PORTS['time']}")) == 4
+    assert b"20" in exchange(f"127.0.0.1:{PORTS['daytime']}")
+    with connect(f"127.0.0.1:{PORTS['chargen']}") as client:
+        assert len(client.recv(74)) > 0
+    assert exchange("127.0.0.1:7", b"hello") == b"hello"
+
+
+@case("a reload works the same, and tells a bad file by its exit status", 60)
+def reload_works():
+    machine.write("/etc/forkechod.conf.d/other.conf", "[service extra]\nlisten = 127.0.0.1:4200\n")
+    machine.run("systemctl reload forkechod")
+    assert exchange("127.0.0.1:4200", b"hello") == b"hello"
+    machine.write("/etc/forkechod.conf.d/other.conf", "[service extra]\nlisten = nowhere\n")
+    assert machine.run("systemctl reload forkechod", check=False).returncode == 1
+    assert exchange("127.0.0.1:4200", b"hello") == b"hello"
+    machine.run("rm /etc/forkechod.conf.d/other.conf; systemctl reload forkechod")
+    assert is_refused("127.0.0.1:4200")
+
+
+@case("a port below 1024 that nobody passes is a refused reload that names it")
+def privileged_port():
+    machine.write("/etc/forkechod.conf.d/other.conf", "[service low]\nlisten = 127.0.0.1:9\n")
+    assert machine.run("systemctl reload forkechod", check=False).returncode == 1
+    told = machine.messages()[-10:]
+    assert any("127.0.0.1:9" in message for message in told), told
+    machine.run("rm /etc/forkechod.conf.d/other.conf; systemctl reload forkechod")
+
+
+@case("a passed socket without a service is an error that names it", 60)
+def socket_without_service():
+    machine.write(
+        "/etc/systemd/system/forkechod-lost.socket",
+        "[Socket]\nListenStream=127.0.0.1:4300\nFileDescriptorName=lost\n"
+        "Service=forkechod.service\n",
+    )
+    machine.run("systemctl daemon-reload; systemctl stop forkechod")
+    machine.run("systemctl start forkechod-lost.socket")
+    result = machine.run("systemctl start forkechod", check=False)
+    assert result.returncode != 0 and machine.show("ExecMainStatus") == "78", result
+    assert any('lost' in message for message in machine.messages()[-5:]), machine.messages()[-5:]
+    machine.run("systemctl stop forkechod-lost.socket; systemctl reset-failed")
+    machine.run("rm /etc/systemd/system/forkechod-lost.socket; systemctl daemon-reload")
+    machine.run("systemctl start forkechod")
+
+
+@case("without a network of its own the daemon still serves the sockets it was passed", 60)
+def private_network():
+    folder = "/etc/systemd/system/forkechod.service.d"
+    lines = [line[1:] for line in machine.read(DROP_IN).splitlines() if re.match("#[A-Z]", line)]
+    machine.write(f"{folder}/isolated.conf", "\n".join(["[Service]"] + lines) + "\n")
+    machine.run("systemctl daemon-reload; systemctl restart forkechod")
+    for where in ("127.0.0.1:7", "[::1]:7"):
+        assert exchange(where, b"hello") == b"hello"
+    machine.run(f"rm {folder}/isolated.conf; systemctl daemon-reload; systemctl restart forkechod")
+
+
+@case("systemd-analyze security gives this service 1.1 or better")
+def hardening():
+    text = machine.out("systemd-analyze security --no-pager forkechod.service")
+    assert float(re.search(r"exposure level for \S+: ([0-9.]+)", text)[1]) <= 1.1, text
+
+
+@case("a Type=forking unit with a socket is served too, or says at once why not", 60)
+def forking_with_socket():
+    machine.run("systemctl stop forkechod.socket forkechod.service 'forkechod-*.socket'")
+    machine.run("rm /etc/forkechod.conf.d/test.conf")
+    machine.write(
+        "/etc/systemd/system/forking.socket",
+        "[Socket]\nListenStream=127.0.0.1:4400\nFileDescriptorName=echo\n",
+    )
+    machine.write(
+        "/etc/systemd/system/forking.service",
+        "[Service]\nType=forking\nRuntimeDirectory=forkechod\n"
+        "PIDFile=/run/forkechod/forkechod.pid\nExecStart=/usr/sbin/forkechod\n",
+    )
+    machine.run("systemctl daemon-reload; systemctl start forking.socket")
+    for _ in range(3):
+        assert exchange("127.0.0.1:4400", b"hello", seconds=10) == b"hello"
+        machine.run("systemctl stop forking.service")
+        machine.wait_gone(1)
+    machine.run("systemctl stop forking.socket forking.service")
+
+
+@case("inetd's way: a unit with Accept=yes serves one client a process")
+def accept_yes():
+    machine.write("/etc/systemd/system/inetd.socket", "[Socket]\nListenStream=4500\nAccept=yes\n")
+    machine.write(
+        "/etc/systemd/system/inetd@.service",
+        "[Service]\nExecStart=/usr/sbin/forkechod -i --handler upper\nStandardInput=socket\n",
+    )
+    machine.run("systemctl daemon-reload; systemctl start inetd.socket")
+    with connect("127.0.0.1:4500") as one, connect("[::1]:4500") as two:
+        assert asks(one, b"one") == b"ONE" and asks(two, b"two") == b"TWO"
+        one.shutdown(1)
+        assert read_to_end(one) == b""
+    machine.run("systemctl stop inetd.socket")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,147 @@
+"""A journal that stalls, restarts or is gone: clients notice nothing, and nothing is lost unsaid."""
+
+import os
+import re
+import signal
+import time
+
+from machine import Machine, wait_until
+from clients import Load, exchange
+from processes import descendants
+from tap import case, note, run, scaled
+
+ECHO = "127.0.0.1:7"
+CLIENTS = 600
+QUEUE = "/proc/sys/net/unix/max_dgram_qlen"
+
+machine = Machine()
+machine.install()
+folder = "/run/systemd/system/forkechod.service.d"
+machine.run(f"mkdir -p {folder}")
+# So that the watchdog has to be fed several times within each case.
+machine.write(f"{folder}/watchdog.conf", "[Service]\nWatchdogSec=3s\n")
+machine.run("systemctl daemon-reload; systemctl restart forkechod")
+
+
+def serve_all():
+    """600 clients one after another; all of them have to be answered, none late."""
+    with Load("serial", ECHO, CLIENTS) as load:
+        result = load.finish()
+    note(result)
+    assert result.answered == CLIENTS and result.lost == 0, result
+    assert result.slowest < scaled(1), result
+
+
+def journald():
+    found = [p for p in descendants(machine.leader) if p.comm == "systemd-journal"]
+    assert len(found) == 1, found
+    return found[0].pid
+
+
+def dropped(since):
+    """How many lines the log itself says were dropped since then."""
+    lines = machine.out(f"journalctl --no-pager -o cat -u forkechod --since=@{since}")
+    return sum(int(n) for n in re.findall(r"^dropped.*?(\d+) lines?", lines, re.MULTILINE))
+
+
+def ends(since):
+    lines = machine.out(f"journalctl --no-pager -o cat -u forkechod --since=@{since}")
+    return len(re.findall(r"^session end", lines, re.MULTILINE))
+
+
+def reload_with(name):
+    machine.configure(f"[service {name}]\nhandler = upper\nlisten = 127.0.0.1:4001\n")
+    machine.run("systemctl reload forkechod")
+    assert exchange("127.0.0.1:4001", b"hello") == b"HELLO"
+
+
+@case("journald stopped: 600 clients, reload and watchdog go on; what was dropped is counted", 120)
+def journald_stopped():
+    since = time.time()
+    master = machine.master()
+    os.kill(journald(), signal.SIGSTOP)
+    try:
+        serve_all()
+        reload_with("stalled")
+        time.sleep(4)
+        assert machine.master() == master, "the watchdog was fed"
+    finally:
+        os.kill(journald(), signal.SIGCONT)
+    serve_all()
+    wait_until("the log tells of the dropped lines", lambda: dropped(since) > 0, 10)
+    wait_until(
+        "lines and dropped lines add up",
+        lambda: ends(since) + dropped(since) >= 2 * CLIENTS,
+        10,
+    )
+    note(f"{ends(since)} session ends in the journal, {dropped(since)} lines dropped")
+
+
+@case("journald restarted in the middle: nobody notices, and lines come back", 120)
+def journald_restarted():
+    with Load("steady", ECHO, 4) as load:
+        for _ in range(3):
+            machine.run("systemctl restart systemd-journald")
+            time.sleep(0.5)
+        result = load.finish()
+    note(result)
+    assert result.lost == 0 and result.slowest < scaled(1), result
+    time.sleep(1.1)
+    since = time.time()
+    assert exchange(ECHO, b"hello") == b"hello"
+    wait_until("a line of it", lambda: ends(since) == 1, 5)
+
+
+@case("journald's socket gone: 600 clients and a reload go on", 120)
+def journal_socket_gone():
+    machine.run("systemctl stop systemd-journald.socket systemd-journald-dev-log.socket", check=False)
+    machine.run("systemctl stop systemd-journald.service", check=False)
+    machine.run("rm -f /run/systemd/journal/socket")
+    serve_all()
+    reload_with("gone")
+    machine.run("systemctl start systemd-journald.socket systemd-journald.service")
+    time.sleep(1.1)
+    since = time.time()
+    serve_all()
+    wait_until("lines come again", lambda: ends(since) > 0, 10)
+
+
+@case("syslog: /dev/log gone and back, and nobody notices", 120)
+def syslog_gone():
+    machine.write("/etc/forkechod.conf.d/log.conf", "[daemon]\nlog_type = syslog\n")
+    machine.run("systemctl reload forkechod")
+    since = time.time()
+    assert exchange(ECHO, b"hello") == b"hello"
+    wait_until("a line of it by syslog", lambda: ends(since) == 1, 5)
+    machine.run("mv /run/systemd/journal/dev-log /run/systemd/journal/dev-log.away")
+    # A socket that is connected already still reaches journald: make it connect anew.
+    machine.run("systemctl restart forkechod")
+    serve_all()
+    reload_with("away")
+    machine.run("mv /run/systemd/journal/dev-log.away /run/systemd/journal/dev-log")
+    time.sleep(1.1)
+    since = time.time()
+    serve_all()
+    wait_until("lines come again", lambda: ends(since) > 0, 10)
+    machine.run("rm /etc/forkechod.conf.d/log.conf; systemctl reload forkechod")
+
+
+@case("stderr on a full disk: 600 clients and a reload go on", 120)
+def stderr_full():
+    machine.run("mkdir -p /run/small && mount -t tmpfs -o size=16k tmpfs /run/small")
+    machine.write(
+        f"{folder}/stderr.conf", "[Service]\nStandardError=append:/run/small/log\n"
+    )
+    machine.write("/etc/forkechod.conf.d/log.conf", "[daemon]\nlog_type = stderr\n")
+    machine.run("systemctl daemon-reload; systemctl restart forkechod")
+    serve_all()
+    reload_with("full")
+    assert 0 < os.stat(machine.path("/run/small/log")).st_size <= 16384
+    machine.run("truncate --size=0 /run/small/log")
+    serve_all()
+    text = machine.read("/run/small/log").replace("\0", "")
+    assert re.search(r"dropped.*\d+ lines?", text), text[:500]
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,187 @@
+"""Machines: Debian trees run by systemd-nspawn, each with a network and processes of its own.
+
+    machine = Machine()                  systemd boots in it
+    machine = Machine(booted=False)      no init: as where SysV scripts are run by hand
+    machine.install()                    the packages under test
+    machine.run("systemctl restart forkechod")
+
+The tree stays as it is: all that a machine writes is in memory and gone with it. BOOT_TREE names the
+tree (tests/boot/make-tree makes one), BOOT_PACKAGES the folder of .deb files. Needs root.
+
+This process moves into the machine's network, so that a test connects to 127.0.0.1 as a client on
+the machine would.
+"""
+
+import atexit
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+
+from processes import daemon_processes, descendants, wait_exit, wait_until  # noqa: E402
+from tap import note, scaled  # noqa: E402
+
+TREE = os.environ.get("BOOT_TREE", "")
+PACKAGES = os.environ.get("BOOT_PACKAGES", "")
+UNIT = "forkechod.service"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNET = 0x40000000
+_PR_SET_PDEATHSIG = 1
+# The machine's own, not those of whoever runs the tests.
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "TERM": "dumb"}
+
+
+def _die_with_parent():
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+class Machine:
+    """A running machine. Ends with stop(), and at the latest with the test program."""
+
+    def __init__(self, booted=True, binds=(), network=False):
+        command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--volatile=overlay"]
+        command += ["--directory", TREE, "--bind-ro", f"{os.path.abspath(PACKAGES)}:/packages"]
+        command += [f"--bind-ro={bind}" for bind in binds]
+        command += [] if network else ["--private-network"]
+        command += ["--boot"] if booted else ["--as-pid2", "sleep", "infinity"]
+        self._program = "systemd" if booted else "sleep"
+        self.leader = None
+        self._process = subprocess.Popen(
+            command + (["systemd.log_target=journal"] if booted else []),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_die_with_parent,
+        )
+        atexit.register(self.stop)
+        self.leader = wait_until("the machine's first process", self._find_leader, 20)
+        if booted:
+            self.wait_booted()
+        if not network:
+            self._enter_network()
+
+    def _find_leader(self):
+        """The container's process 1, once it is set up: then it is, or has started, `program`."""
+        assert self._process.poll() is None, "systemd-nspawn ended at once"
+        ready = [p for p in descendants(self._process.pid) if p.comm == self._program]
+        if not ready:
+            return None
+        return ready[0].pid if self._program == "systemd" else ready[0].ppid
+
+    def _enter_network(self):
+        descriptor = os.open(f"/proc/{self.leader}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+        finally:
+            os.close(descriptor)
+
+    def wait_booted(self):
+        wait_until(
+            "the machine has booted",
+            lambda: self.run("systemctl is-system-running", check=False).stdout.strip()
+            in ("running", "degraded"),
+            60,
+        )
+
+    def stop(self):
+        """Pulls the plug. Nothing of the machine is left."""
+        atexit.unregister(self.stop)
+        if self._process.poll() is None and self.leader:
+            os.kill(self.leader, signal.SIGKILL)
+        self._process.wait(30)
+
+    # ---- commands ----
+
+    def run(self, command, check=True, seconds=60, text_in=None):
+        """Runs a shell command in the machine; its stdout and stderr are kept apart."""
+        result = subprocess.run(
+            ["nsenter", "--target", str(self.leader), "--all", "--", "/bin/sh", "-c", command],
+            env=_ENVIRONMENT,
+            input=text_in,
+            stdin=subprocess.DEVNULL if text_in is None else None,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=scaled(seconds),
+            check=False,
+        )
+        if check and result.returncode != 0:
+            raise AssertionError(
+                f"{command}: exit status {result.returncode}\n{result.stdout}{result.stderr}"
+            )
+        return result
+
+    def out(self, command, **how):
+        """What a command prints, without the last newline."""
+        return self.run(command, **how).stdout.rstrip("\n")
+
+    def path(self, path):
+        """A path of the machine as seen from here (at most 108 bytes for Unix sockets)."""
+        return f"/proc/{self.leader}/root{path}"
+
+    def write(self, path, text):
+        with open(self.path(path), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def read(self, path):
+        with open(self.path(path), encoding="utf-8") as file:
+            return file.read()
+
+    def exists(self, path):
+        return os.path.lexists(self.path(path))
+
+    # ---- the daemon ----
+
+    def install(self):
+        """Installs the packages as dpkg does; the service is then running, where systemd is."""
+        self.run("dpkg --install /packages/forkechod_*.deb /packages/forkecho_*.deb", seconds=120)
+
+    def configure(self, text, name="test"):
+        """Writes a file of /etc/forkechod.conf.d."""
+        self.write(f"/etc/forkechod.conf.d/{name}.conf", text)
+
+    def show(self, what, unit=UNIT):
+        """A property of a unit."""
+        return self.out(f"systemctl show --property={what} --value {unit}")
+
+    def master(self):
+        """The master's process number as seen from here, or None."""
+        masters = [p.pid for p in self.daemon() if p.title.startswith("forkechod: master")]
+        assert len(masters) <= 1, masters
+        return masters[0] if masters else None
+
+    def daemon(self):
+        """The daemon's processes, without zombies."""
+        return [process for process in daemon_processes(self.leader) if process.state != "Z"]
+
+    def titles(self):
+        return [process.title for process in self.daemon()]
+
+    def wait_gone(self, seconds):
+        """Waits until not one process of the daemon is left."""
+        wait_until("no process of the daemon is left", lambda: not self.daemon(), seconds)
+
+    def journal(self, match="", unit=UNIT):
+        """Journal entries of the unit, oldest first, each a dictionary of its fields."""
+        text = self.out(f"journalctl --output=json --unit={unit} {match} --no-pager")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def messages(self, match=""):
+        """The texts of the same."""
+        return [str(entry["MESSAGE"]) for entry in self.journal(match)]
+
+    def explain(self):
+        """Puts the end of the journal into the report."""
+        note(self.out("journalctl --no-pager --lines=40", check=False))
+
+
+def kill_and_wait(pid, seconds=5):
+    """Ends a process the hard way."""
+    os.kill(pid, signal.SIGKILL)
+    assert wait_exit(pid, seconds)

@@ -1,0 +1,182 @@
+"""Restarts, kills and hangs under load: what clients notice of them."""
+
+import os
+import signal
+import time
+
+from machine import Machine, kill_and_wait, wait_until
+from clients import Load, asks, connect, exchange
+from tap import case, note, run, scaled
+
+ECHO = "127.0.0.1:7"
+SOCKET_PATH = "/run/forkechod/echo"
+WORKERS = 4  # clients at any time
+
+machine = Machine()
+machine.install()
+machine.configure(f"[service unix]\nhandler = echo\nlisten = unix:{SOCKET_PATH}\n")
+machine.run("systemctl reload forkechod")
+UNIX = "unix:" + machine.path(SOCKET_PATH)
+
+
+def under_load(where, disturb):
+    """Runs `disturb` while clients come and go; returns what became of them."""
+    with Load("steady", where, WORKERS) as load:
+        time.sleep(0.5)
+        disturb()
+        time.sleep(0.5)
+        result = load.finish()
+    note(f"{where}: {result}")
+    return result
+
+
+def restart_often():
+    for _ in range(5):
+        machine.run("systemctl restart forkechod")
+        time.sleep(0.3)
+
+
+def expect_nothing_lost(where):
+    result = under_load(where, restart_often)
+    assert result.lost == 0, result
+    assert result.slowest < scaled(3), result
+    assert result.answered > 100, result
+
+
+@case("systemctl restart: no TCP client is refused or cut, the slowest waits less than 3 s", 60)
+def restart_tcp():
+    expect_nothing_lost(ECHO)
+
+
+@case("systemctl restart: the same over IPv6", 60)
+def restart_tcp6():
+    expect_nothing_lost("[::1]:7")
+
+
+@case("systemctl restart: the same on a Unix socket", 60)
+def restart_unix():
+    expect_nothing_lost(UNIX)
+
+
+@case("what was stored for a restart is forgotten when a reload drops the address", 60)
+def store_forgets():
+    stored = int(machine.show("NFileDescriptorStore"))
+    machine.configure("")
+    machine.run("systemctl reload forkechod")
+    assert int(machine.show("NFileDescriptorStore")) == stored - 1
+    machine.run("systemctl restart forkechod")
+    assert not machine.exists(SOCKET_PATH)
+    machine.configure(f"[service unix]\nhandler = echo\nlisten = unix:{SOCKET_PATH}\n")
+    machine.run("systemctl reload forkechod")
+
+
+@case("the master killed: its successor serves within a second, sessions finish", 60)
+def master_killed():
+    with connect(ECHO) as client:
+        asks(client, b"x")
+        old = {process.pid for process in machine.daemon()}
+        master = machine.master()
+        begin = time.monotonic()
+        kill_and_wait(master)
+        wait_until("a new client is served", serves, 5)
+        took = time.monotonic() - begin
+        note(f"served again after {took:.3f} s")
+        assert took < scaled(1), took
+        assert asks(client, b"still served") == b"still served"
+        assert machine.show("NRestarts") == "1"
+        # The old session ends with graceful_timeout, and then its listener.
+        client.settimeout(scaled(15))
+        assert client.recv(1) == b""
+        assert time.monotonic() - begin < scaled(11.5)
+    wait_until("nothing of the old is left", lambda: not old & {p.pid for p in machine.daemon()}, 3)
+    machine.run("systemctl reset-failed forkechod")
+
+
+def serves():
+    """True when a fresh client is answered."""
+    try:
+        return exchange(ECHO, b"hello", seconds=1) == b"hello"
+    except OSError:
+        return False
+
+
+@case("the master killed under load: clients are refused or cut for less than a second", 60)
+def master_killed_under_load():
+    result = under_load(ECHO, lambda: kill_and_wait(machine.master()))
+    assert result.slowest < scaled(1), result
+    assert result.cut + result.reset <= WORKERS and result.wrong == 0, result
+    machine.run("systemctl reset-failed forkechod")
+
+
+@case("the master killed twenty times in a row: it comes back every time", 120)
+def master_killed_often():
+    for _ in range(20):
+        kill_and_wait(wait_until("a master", machine.master))
+        wait_until("served again", serves)
+    assert machine.show("ActiveState") == "active"
+    machine.run("systemctl reset-failed forkechod")
+
+
+@case("a master that hangs is replaced by systemd's watchdog", 60)
+def watchdog():
+    folder = "/run/systemd/system/forkechod.service.d"
+    machine.run(f"mkdir -p {folder}")
+    machine.write(f"{folder}/watchdog.conf", "[Service]\nWatchdogSec=3s\n")
+    machine.run("systemctl daemon-reload; systemctl restart forkechod")
+    master = machine.master()
+    time.sleep(4)
+    assert machine.master() == master, "the watchdog is content with a daemon that works"
+    begin = time.monotonic()
+    os.kill(master, signal.SIGSTOP)
+    wait_until("a new master", lambda: machine.master() not in (None, master) and serves(), 10)
+    took = time.monotonic() - begin
+    note(f"replaced after {took:.3f} s")
+    assert took < scaled(4.5), took
+    assert any("watchdog" in m.lower() for m in machine.messages("_PID=1"))
+    machine.run(f"rm -r {folder}; systemctl daemon-reload; systemctl reset-failed forkechod")
+    machine.run("systemctl restart forkechod")
+
+
+@case("a stopped listener is replaced after ten seconds, and the watchdog does not mind", 60)
+def listener_stopped():
+    master = machine.master()
+    listener = [p for p in machine.daemon() if p.title.startswith("forkechod: listener echo")][0]
+    begin = time.monotonic()
+    os.kill(listener.pid, signal.SIGSTOP)
+    wait_until("a new client is served", serves, 20)
+    took = time.monotonic() - begin
+    assert took < scaled(13), took
+    assert machine.master() == master
+    assert any(m.startswith("listener stuck") for m in machine.messages())
+
+
+@case("systemctl kill --kill-who=all -s HUP: no session is lost", 30)
+def hup_to_all():
+    with connect(ECHO) as client:
+        asks(client, b"x")
+        machine.run("systemctl kill --kill-who=all --signal=HUP forkechod")
+        machine.run("pkill -HUP forkechod")
+        time.sleep(0.3)
+        assert asks(client, b"still served") == b"still served"
+    assert serves()
+
+
+@case("with forkechod.socket: systemctl restart loses nobody either", 60)
+def restart_with_socket():
+    machine.run("systemctl stop forkechod; systemctl start forkechod.socket")
+    assert exchange(ECHO, b"first") == b"first"
+    expect_nothing_lost(ECHO)
+    expect_nothing_lost("[::1]:7")
+
+
+@case("with forkechod.socket: the master killed under load, and nobody is refused", 60)
+def killed_with_socket():
+    result = under_load(ECHO, lambda: kill_and_wait(machine.master()))
+    assert result.refused == 0 and result.wrong == 0, result
+    assert result.cut + result.reset <= WORKERS, result
+    assert result.slowest < scaled(2), result
+    machine.run("systemctl stop forkechod.socket forkechod.service")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,271 @@
+"""The daemon as systemd runs it: what an administrator types, and what he sees."""
+
+import re
+import time
+
+from machine import Machine, daemon_processes, wait_until
+from clients import asks, connect, exchange, is_refused
+from processes import status
+from tap import case, run
+
+CAP_NET_BIND_SERVICE = 1 << 10
+
+machine = Machine()
+machine.install()
+
+
+def hand_in(text, name="test"):
+    """Writes a file of configuration and reloads."""
+    machine.configure(text, name)
+    return machine.run("systemctl reload forkechod", check=False)
+
+
+@case("once it is installed the daemon runs, is enabled, and both families get their bytes back")
+def installed():
+    assert machine.out("systemctl is-active forkechod") == "active"
+    assert machine.out("systemctl is-enabled forkechod") == "enabled"
+    assert machine.out("systemctl is-enabled forkechod.socket", check=False) == "disabled"
+    for where in ("127.0.0.1:7", "[::1]:7"):
+        assert exchange(where, b"hello") == b"hello"
+    assert machine.out("systemctl --failed --quiet") == ""
+
+
+@case("systemctl status says what is served")
+def status_line():
+    text = wait_until("STATUS", lambda: machine.show("StatusText"))
+    assert re.search(r"\b1 service\b", text), text
+    assert text in machine.out("systemctl status forkechod")
+
+
+@case("ps shows master, listener and session, each below the other, with service and client")
+def process_tree():
+    with connect("127.0.0.1:7") as client:
+        asks(client, b"x")
+        port = client.getsockname()[1]
+        wait_until("three processes", lambda: len(machine.daemon()) == 3)
+        lines = machine.out("ps -e --forest -o user:12,args | grep '[f]orkechod: '").splitlines()
+        users, shapes = zip(*(re.match(r"(\S+)( .*)", line).groups() for line in lines))
+        assert set(users) == {"forkechod"}, lines
+        assert re.search(r"forkechod: master \[1 service, 1 session\]", shapes[0]), lines
+        assert re.search(r"\\_ forkechod: listener echo \[1/256\]", shapes[1]), lines
+        assert re.search(rf"\\_ forkechod: session echo 127\.0\.0\.1:{port}", shapes[2]), lines
+        depths = [line.index("forkechod:") for line in shapes]
+        assert depths == sorted(set(depths)), lines
+        assert len(machine.out("pgrep forkechod").split()) == 3
+
+
+@case("the master has the one capability that it needs; listener and session have none")
+def capabilities():
+    with connect("127.0.0.1:7") as client:
+        asks(client, b"x")
+        processes = wait_until("a session", lambda: len(machine.daemon()) == 3 and machine.daemon())
+        for process in processes:
+            facts = status(process.pid)
+            may = CAP_NET_BIND_SERVICE if process.title.startswith("forkechod: master") else 0
+            for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+                assert int(facts[kind], 16) & ~may == 0, (process, kind, facts[kind])
+            assert facts["NoNewPrivs"] == "1" and "0" not in facts["Uid"].split(), facts
+
+
+@case("the journal has a session's end with its fields, and the catalog explains it")
+def journal_fields():
+    with connect("127.0.0.1:7") as client:
+        port = client.getsockname()[1]
+        asks(client, b"twelve bytes")
+    where = f"FORKECHOD_CLIENT=127.0.0.1:{port}"
+    entry = wait_until("the entry", lambda: machine.journal(where))[-1]
+    assert entry["MESSAGE"].startswith("session end"), entry
+    assert entry["FORKECHOD_SERVICE"] == "echo" and entry["PRIORITY"] == "6", entry
+    assert entry["FORKECHOD_BYTES_IN"] == entry["FORKECHOD_BYTES_OUT"] == "12", entry
+    assert entry["SYSLOG_IDENTIFIER"] == "forkechod", entry
+    assert re.fullmatch("[0-9a-f]{32}", entry["MESSAGE_ID"]), entry
+    explained = machine.out(f"journalctl --no-pager --catalog {where}")
+    assert "Subject: A session ended" in explained, explained
+    assert f"Client 127.0.0.1:{port} of service echo" in explained, explained
+
+
+@case("every event of the catalog can be looked up")
+def catalog():
+    listed = machine.out("journalctl --list-catalog | grep -c -i forkechod")
+    assert int(listed) >= 10, listed
+
+
+@case("systemctl reload takes a new service, and does not touch the others", limit=60)
+def reload_good():
+    with connect("127.0.0.1:7") as client:
+        asks(client, b"before")
+        before = {p.pid for p in machine.daemon()}
+        result = hand_in("[service upper]\nhandler = upper\nlisten = 127.0.0.1:4001\n")
+        assert result.returncode == 0, result
+        assert machine.show("SubState") == "running"
+        assert exchange("127.0.0.1:4001", b"hello") == b"HELLO"
+        assert asks(client, b"after") == b"after"
+        assert before <= {p.pid for p in machine.daemon()}
+        assert re.search(r"\b2 services\b", machine.show("StatusText"))
+
+
+@case("a reload with mistakes fails, names each of them, and changes nothing", limit=60)
+def reload_bad():
+    pid = machine.show("MainPID")
+    result = hand_in("[service upper]\nhandler = uper\nlisten = 127.0.0.1:4001\ninstances = lots\n")
+    assert result.returncode == 1, result
+    assert machine.show("ActiveState") == "active" and machine.show("SubState") == "running"
+    assert machine.show("MainPID") == pid
+    for line in (2, 4):
+        told = [m for m in machine.messages() if f"/etc/forkechod.conf.d/test.conf:{line}: " in m]
+        assert told, machine.messages()[-10:]
+    assert any(m.startswith("reload rejected") for m in machine.messages())
+    # The unit still tells of it when the reload is over.
+    text = machine.show("StatusText")
+    assert "reload" in text, text
+    assert exchange("127.0.0.1:4001", b"hello") == b"HELLO"
+    direct = machine.run("forkechoctl reload", check=False)
+    assert direct.returncode == 1 and "test.conf:2:" in direct.stderr + direct.stdout, direct
+    assert hand_in("").returncode == 0
+    assert is_refused("127.0.0.1:4001")
+    assert "reload" not in machine.show("StatusText")
+
+
+@case("twenty reloads, good and bad in turn, each come back with the right status", limit=90)
+def reload_statuses():
+    for turn in range(20):
+        good = turn % 2 == 0
+        result = hand_in("" if good else "[service nonsense]\nhandler = nonsense\n")
+        assert (result.returncode == 0) == good, (turn, result)
+        assert machine.show("SubState") == "running"
+    assert hand_in("").returncode == 0
+
+
+@case("what the unit forbids is a refused reload that says why")
+def reload_forbidden():
+    result = hand_in("[service nice]\nhandler = echo\nlisten = 127.0.0.1:4001\nuser = root\n")
+    assert result.returncode == 1, result
+    assert exchange("127.0.0.1:7", b"still here") == b"still here"
+    assert hand_in("").returncode == 0
+
+
+@case("systemctl stop is done within half a second, and leaves nothing")
+def stop_idle():
+    begin = time.monotonic()
+    machine.run("systemctl stop forkechod")
+    assert time.monotonic() - begin < 1.0
+    assert not daemon_processes(machine.leader)
+    assert machine.show("Result") == "success"
+    assert not machine.exists("/run/forkechod")
+    assert is_refused("127.0.0.1:7")
+    machine.run("systemctl start forkechod")
+
+
+@case("a stop lets a session finish, and ends it after graceful_timeout", limit=60)
+def stop_draining():
+    assert hand_in("[daemon]\ngraceful_timeout = 3s\n").returncode == 0
+    with connect("127.0.0.1:7") as client:
+        asks(client, b"x")
+        begin = time.monotonic()
+        machine.run("systemctl stop forkechod --no-block")
+        wait_until("new clients are refused", lambda: is_refused("127.0.0.1:7"))
+        assert asks(client, b"still served") == b"still served"
+        assert client.recv(1) == b""
+    machine.run("systemctl stop forkechod")
+    took = time.monotonic() - begin
+    assert 2.5 < took < 4.5, took
+    assert machine.show("Result") == "success"
+    machine.wait_gone(1)
+    machine.run("rm /etc/forkechod.conf.d/test.conf; systemctl start forkechod")
+
+
+@case("a long drain outlives TimeoutStopSec, because the daemon asks for the time", limit=60)
+def stop_extended():
+    machine.run("mkdir -p /run/systemd/system/forkechod.service.d")
+    machine.write(
+        "/run/systemd/system/forkechod.service.d/short.conf", "[Service]\nTimeoutStopSec=2s\n"
+    )
+    machine.run("systemctl daemon-reload")
+    assert hand_in("[daemon]\ngraceful_timeout = 6s\n").returncode == 0
+    with connect("127.0.0.1:7") as client:
+        asks(client, b"x")
+        machine.run("systemctl stop forkechod --no-block")
+        time.sleep(4)
+        assert asks(client, b"still served") == b"still served"
+    machine.run("systemctl stop forkechod")
+    assert machine.show("Result") == "success"
+    machine.run("rm -r /run/systemd/system/forkechod.service.d /etc/forkechod.conf.d/test.conf")
+    machine.run("systemctl daemon-reload; systemctl start forkechod")
+
+
+@case("a bad file fails the start with its mistakes, and systemd does not try again")
+def start_bad():
+    machine.run("systemctl stop forkechod")
+    machine.configure("[service echo]\nlisten = everywhere\n")
+    result = machine.run("systemctl start forkechod", check=False)
+    assert result.returncode != 0
+    assert machine.show("ExecMainStatus") == "78"
+    assert machine.show("NRestarts") == "0" and machine.show("ActiveState") == "failed"
+    assert any("test.conf:2:" in message for message in machine.messages())
+    assert not daemon_processes(machine.leader)
+    machine.run("rm /etc/forkechod.conf.d/test.conf; systemctl start forkechod")
+
+
+@case("a taken port fails the start, and its address is in the log")
+def start_taken():
+    machine.run("systemctl stop forkechod")
+    machine.run("mkdir -p /run/systemd/system/forkechod.service.d")
+    machine.write(
+        "/run/systemd/system/forkechod.service.d/once.conf", "[Service]\nRestart=no\n"
+    )
+    machine.run("systemctl daemon-reload")
+    machine.run(
+        "systemd-run --unit=taken --socket-property=ListenStream=127.0.0.1:7 --quiet"
+        " --socket-property=Accept=no sleep 60"
+    )
+    assert machine.run("systemctl start forkechod", check=False).returncode != 0
+    assert any("127.0.0.1:7" in m and "in use" in m for m in machine.messages()[-5:])
+    machine.run("systemctl stop taken.socket; rm -r /run/systemd/system/forkechod.service.d")
+    machine.run("systemctl daemon-reload; systemctl start forkechod")
+    assert exchange("127.0.0.1:7", b"hello") == b"hello"
+
+
+@case("options of /etc/default/forkechod reach the daemon")
+def defaults():
+    machine.write(
+        "/etc/default/forkechod", 'FORKECHOD_OPTIONS="-o daemon.graceful_timeout=1s"\n'
+    )
+    machine.run("systemctl restart forkechod")
+    with connect("127.0.0.1:7") as client:
+        asks(client, b"x")
+        begin = time.monotonic()
+        machine.run("systemctl restart forkechod")
+        assert time.monotonic() - begin < 3
+    machine.write("/etc/default/forkechod", 'FORKECHOD_OPTIONS=""\n')
+    machine.run("systemctl restart forkechod")
+
+
+@case("ten restarts leave no complaint of systemd in the journal", limit=60)
+def no_complaints():
+    for _ in range(10):
+        machine.run("systemctl restart forkechod")
+    text = machine.out("journalctl --no-pager --unit=forkechod --output=cat -p warning _PID=1")
+    assert text == "", text
+
+
+def exposure(unit):
+    text = machine.out(f"systemd-analyze security --no-pager {unit}")
+    return float(re.search(r"exposure level for \S+: ([0-9.]+)", text)[1])
+
+
+@case("systemd-analyze security gives the service 1.4 or better")
+def hardening():
+    assert exposure("forkechod.service") <= 1.4
+
+
+@case("systemd-analyze verify has nothing to say about the units")
+def units_verified():
+    # The manual is not installed in so small a tree; that alone may be missed.
+    result = machine.run(
+        "systemd-analyze verify --man=no forkechod.service forkechod.socket", check=False
+    )
+    assert result.returncode == 0 and result.stderr == "", result
+
+
+if __name__ == "__main__":
+    run()

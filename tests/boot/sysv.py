@@ -1,0 +1,256 @@
+"""The init script on a machine without systemd: LSB's words and exit codes."""
+
+import os
+import re
+import signal
+import socket
+import time
+
+from machine import Machine, kill_and_wait, wait_until
+from clients import asks, connect, exchange, is_refused
+from processes import status
+from tap import case, run
+
+SCRIPT = "/etc/init.d/forkechod"
+PID_FILE = "/run/forkechod/forkechod.pid"
+ECHO = "127.0.0.1:7"
+
+machine = Machine(booted=False)
+machine.install()
+
+
+def lsb(action):
+    """The script's exit code."""
+    return machine.run(f"{SCRIPT} {action}", check=False).returncode
+
+
+def nobody(action):
+    return machine.run(f"setpriv --reuid=65534 --clear-groups {SCRIPT} {action}", check=False)
+
+
+@case("installing the package has started the daemon")
+def installed():
+    assert not machine.exists("/run/systemd/system")
+    assert lsb("status") == 0
+    assert exchange(ECHO, b"hello") == b"hello" and exchange("[::1]:7", b"hello") == b"hello"
+    links = machine.out("ls /etc/rc2.d /etc/rc6.d")
+    assert re.search(r"S\d\dforkechod", links) and re.search(r"K\d\dforkechod", links), links
+
+
+@case("the master keeps uid 0 with a cut bounding set; listener and session are forkechod's")
+def privileges():
+    kept = sum(1 << bit for bit in (0, 5, 6, 7, 8, 10))  # CHOWN KILL SETGID SETUID SETPCAP BIND
+    user = machine.out("id --user forkechod")
+    with connect(ECHO) as client:
+        asks(client, b"x")
+        wait_until("a session", lambda: len(machine.daemon()) == 3)
+        for process in machine.daemon():
+            facts = status(process.pid)
+            if process.title.startswith("forkechod: master"):
+                assert facts["Uid"].split() == ["0"] * 4
+                assert int(facts["CapBnd"], 16) & ~kept == 0, facts["CapBnd"]
+                assert int(facts["CapEff"], 16) & ~kept == 0, facts["CapEff"]
+            else:
+                assert facts["Uid"].split() == [user] * 4 and facts["Groups"] == "", facts
+                assert all(int(facts[c], 16) == 0 for c in ("CapEff", "CapPrm", "CapInh", "CapAmb"))
+                assert facts["NoNewPrivs"] == "1"
+
+
+@case("start while it runs: 0, and the daemon is the same")
+def start_running():
+    before = machine.master()
+    assert lsb("start") == 0 and machine.master() == before
+
+
+@case("reload: 0 with a good file, 1 with a bad one, which changes nothing")
+def reload_both():
+    machine.configure("[service upper]\nhandler = upper\nlisten = 127.0.0.1:4001\n")
+    assert lsb("reload") == 0
+    assert exchange("127.0.0.1:4001", b"hello") == b"HELLO"
+    machine.configure("[service upper]\nhandler = uper\n")
+    result = machine.run(f"{SCRIPT} reload", check=False)
+    assert result.returncode == 1, result
+    assert "test.conf:2:" in result.stdout + result.stderr, result
+    assert exchange("127.0.0.1:4001", b"hello") == b"HELLO"
+
+
+@case("a reload can bind a port below 1024, because the master has kept that right")
+def reload_privileged_port():
+    machine.configure("[service discard]\nhandler = discard\nlisten = 127.0.0.1:9\n")
+    assert lsb("force-reload") == 0
+    assert exchange("127.0.0.1:9", b"hello") == b""
+
+
+@case("restart with a bad file: 6, and the daemon that runs goes on")
+def restart_bad():
+    before = machine.master()
+    machine.configure("[service upper]\nhandler = uper\n")
+    assert lsb("restart") == 6
+    assert machine.master() == before
+    machine.configure("")
+    assert lsb("reload") == 0
+
+
+@case("restart: 0, and a new daemon serves")
+def restart():
+    before = machine.master()
+    assert lsb("restart") == 0
+    assert machine.master() not in (None, before)
+    assert exchange(ECHO, b"hello") == b"hello"
+
+
+@case("try-restart while it runs: 0, and a new daemon serves")
+def try_restart_running():
+    before = machine.master()
+    assert lsb("try-restart") == 0
+    assert machine.master() not in (None, before)
+
+
+@case("stop: 0, nothing of the daemon is left, and the port is free")
+def stop():
+    assert lsb("stop") == 0
+    assert not machine.daemon()
+    assert not machine.exists(PID_FILE) and not machine.exists("/run/forkechod/control")
+    assert is_refused(ECHO)
+
+
+@case("stopped: status 3, stop 0, reload 7, try-restart 0 and nothing is started")
+def when_stopped():
+    assert lsb("status") == 3
+    assert lsb("stop") == 0
+    assert lsb("reload") == 7
+    assert lsb("try-restart") == 0
+    assert not machine.daemon()
+
+
+@case("status of a daemon that died: 1; start and stop then work as ever")
+def dead_with_pid_file():
+    assert lsb("start") == 0
+    old = machine.daemon()
+    kill_and_wait(machine.master())
+    assert lsb("status") == 1
+    wait_until("its listeners end", lambda: not {p.pid for p in old} & {p.pid for p in machine.daemon()})
+    assert lsb("start") == 0 and lsb("status") == 0
+    assert exchange(ECHO, b"hello") == b"hello"
+    kill_and_wait(machine.master())
+    assert lsb("stop") == 0 and lsb("status") == 3
+
+
+@case("a pid file with another program's number: not running, and that program is left alone")
+def foreign_pid():
+    machine.wait_gone(5)
+    machine.run("sleep 100 & echo $! > " + PID_FILE)
+    number = machine.read(PID_FILE).strip()
+    assert lsb("status") == 1
+    assert lsb("stop") == 0
+    assert machine.run(f"kill -0 {number}", check=False).returncode == 0
+    assert lsb("start") == 0 and lsb("status") == 0
+    machine.run(f"kill {number}")
+
+
+@case("what only root may do: 4; status answers everybody")
+def not_root():
+    for action in ("start", "stop", "restart", "reload"):
+        assert nobody(action).returncode == 4, action
+    assert nobody("status").returncode == 0
+
+
+@case("an action that there is not: 2, with the ones that there are")
+def usage():
+    result = machine.run(f"{SCRIPT} nonsense", check=False)
+    assert result.returncode == 2 and "Usage:" in result.stderr, result
+    assert lsb("") == 2
+
+
+@case("start with a bad file: 6, the reason on the terminal, and nothing runs")
+def start_bad():
+    assert lsb("stop") == 0
+    machine.configure("[service upper]\nhandler = uper\n")
+    result = machine.run(f"{SCRIPT} start", check=False)
+    assert result.returncode == 6 and "test.conf:2:" in result.stderr, result
+    assert not machine.daemon() and lsb("status") == 3
+    machine.configure("")
+
+
+@case("start with a taken port: 1, the address on the terminal, and nothing runs")
+def start_taken():
+    with Taken():
+        result = machine.run(f"{SCRIPT} start", check=False)
+    assert result.returncode == 1 and "127.0.0.1:7" in result.stderr, result
+    assert not machine.daemon()
+    assert lsb("start") == 0
+
+
+class Taken:
+    """The echo port held by this very test, which is in the machine's network."""
+
+    def __enter__(self):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("127.0.0.1", 7))
+        self.socket.listen()
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+@case("options of /etc/default/forkechod reach the daemon")
+def defaults():
+    machine.write("/etc/default/forkechod", 'FORKECHOD_OPTIONS="-o daemon.graceful_timeout=1s"\n')
+    assert lsb("restart") == 0
+    with connect(ECHO) as client:
+        asks(client, b"x")
+        begin = time.monotonic()
+        assert lsb("stop") == 0
+        assert 0.5 < time.monotonic() - begin < 3
+    machine.write("/etc/default/forkechod", "")
+    assert lsb("start") == 0
+
+
+@case("a master that does not stop is killed after FORKECHOD_STOP_TIMEOUT", 60)
+def stop_stuck():
+    machine.write("/etc/default/forkechod", "FORKECHOD_STOP_TIMEOUT=1\n")
+    os.kill(machine.master(), signal.SIGSTOP)
+    assert lsb("stop") == 0
+    machine.wait_gone(12)
+    machine.write("/etc/default/forkechod", "")
+    assert lsb("start") == 0 and exchange(ECHO, b"hello") == b"hello"
+
+
+@case("ignored signals and a deleted directory are no matter for a start", 60)
+def odd_environment():
+    assert lsb("stop") == 0
+    machine.run(
+        "mkdir /gone && cd /gone && rmdir /gone && trap '' HUP CHLD TERM PIPE && umask 777 && "
+        f"ulimit -n 64 && {SCRIPT} start <&- >/dev/null 2>/dev/null"
+    )
+    assert exchange(ECHO, b"hello") == b"hello"
+    assert machine.out(f"stat --format=%a {PID_FILE}") == "644"
+    assert lsb("stop") == 0 and not machine.daemon() and lsb("start") == 0
+
+
+@case("on a machine that systemd has booted the script asks systemctl", 60)
+def redirected():
+    other = Machine()
+    other.install()
+    assert lsb_on(other, "stop") == 0 and other.show("ActiveState") == "inactive"
+    assert lsb_on(other, "status") == 3
+    assert lsb_on(other, "start") == 0 and other.show("ActiveState") == "active"
+    assert lsb_on(other, "status") == 0
+    other.configure("[service nonsense]\nhandler = nonsense\n")
+    assert lsb_on(other, "reload") == 1
+    other.configure("")
+    assert lsb_on(other, "reload") == 0 and lsb_on(other, "restart") == 0
+    # By itself it still works there, for those who insist.
+    assert lsb_on(other, "stop") == 0
+    assert lsb_on(other, "start", "env SYSTEMCTL_SKIP_REDIRECT=1 _SYSTEMCTL_SKIP_REDIRECT=1") == 0
+    assert other.show("ActiveState") == "inactive" and other.daemon()
+    other.stop()
+
+
+def lsb_on(other, action, prefix=""):
+    return other.run(f"{prefix} {SCRIPT} {action}", check=False).returncode
+
+
+if __name__ == "__main__":
+    run()
