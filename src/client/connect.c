@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "client/connect.h"
 
 #include <errno.h>

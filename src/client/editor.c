@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "client/editor.h"
 
 #include <errno.h>
@@ -59,6 +57,7 @@ static void take_signals(struct editor *editor)
     if (wait_taken(SIGWINCH))
         el_resize(editor->line);
     if (wait_taken(SIGCONT)) { /* the shell has had the terminal in its own way */
+        el_set(editor->line, EL_PREP_TERM, 0);
         el_set(editor->line, EL_PREP_TERM, 1);
         el_set(editor->line, EL_REFRESH);
     }
@@ -144,8 +143,12 @@ const char *editor_line(struct editor *editor, size_t *size)
 
 void editor_clear(struct editor *editor)
 {
-    putchar('\r');
+    const char *clear_to_end = NULL;
+    bool can_clear = !el_get(editor->line, EL_GETTC, "ce", &clear_to_end) && clear_to_end;
+
+    putchar(can_clear ? '\r' : '\n');
     fflush(stdout);
-    el_set(editor->line, EL_ECHOTC, "ce", NULL);
+    if (can_clear)
+        el_set(editor->line, EL_ECHOTC, "ce", NULL);
     fflush(stdout);
 }

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "client/exchange.h"
 
 #include <errno.h>

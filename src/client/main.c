@@ -1,6 +1,4 @@
 /* forkecho: talks with an echo service. This file says what the command line asks for. */
-#include "config.h"
-
 #include <err.h>
 #include <locale.h>
 #include <stdio.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "client/options.h"
 
 #include <errno.h>
@@ -86,31 +84,28 @@ static void make_shorts(char shorts[SHORT_MAX])
 /* `0.25` as ping(8) takes it, besides every duration of the configuration. To microseconds. */
 static int parse_time(const char *text, uint64_t *out, const char **hint)
 {
-    uint64_t whole, unit = 1000000;
+    uint64_t whole = 0, unit = 1000;
     char seconds[16];
     size_t dot = strcspn(text, ".");
-    int result;
+    int result = 0;
 
     if (!text[dot]) {
         result = text_parse_duration(text, 0, TIME_LIMIT_MS, &whole, hint);
         *out = whole * 1000;
         return result;
     }
-    *hint = "a time as 250ms, 0.25, 3s or 1min";
     const char *digits = text + dot + 1;
     size_t length = strlen(digits);
-    if (dot >= sizeof seconds || !length || length > 6 || strspn(digits, "0123456789") != length)
+    *hint = "a time as 250ms, 0.25, 3s or 1min";
+    if (dot >= sizeof seconds || !length || length > 3 || strspn(digits, "0123456789") != length)
         return -EINVAL;
-    memcpy(seconds, text, dot);
-    seconds[dot] = '\0';
-    if (dot == 0)
-        whole = 0;
-    else if ((result = text_parse_count(seconds, 0, TIME_LIMIT_MS / 1000, &whole, hint)))
-        return result;
-    *out = whole * unit;
-    for (; *digits; digits++)
-        *out += (uint64_t)(*digits - '0') * (unit /= 10);
-    return 0;
+    snprintf(seconds, sizeof seconds, "%.*s", (int)dot, text);
+    if (dot)
+        result = text_parse_count(seconds, 0, TIME_LIMIT_MS / 1000, &whole, hint);
+    for (whole *= 1000; *digits; digits++)
+        whole += (uint64_t)(*digits - '0') * (unit /= 10);
+    *out = whole * 1000;
+    return result;
 }
 
 static int parse_size(const char *text, size_t *out, const char **hint)

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "client/ping.h"
 
 #include <err.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "client/relay.h"
 
 #include <err.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "client/screen.h"
 
 #include <errno.h>

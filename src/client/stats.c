@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "client/stats.h"
 
 void stats_add(struct stats *stats, uint64_t took_us)

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "client/talk.h"
 
 #include <err.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "client/wait.h"
 
 #include <errno.h>
