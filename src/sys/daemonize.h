@@ -8,16 +8,20 @@
 
 #include <stddef.h>
 
-/* In every way of running: descriptors 0–2 open, signal dispositions and mask as a program expects
- * them (an init script may hand in SIGCHLD or SIGHUP ignored), umask 0. */
+/* In every way of running, first of all: descriptors 0–2 open, umask 0, no signal blocked, none
+ * ignored (an init script may hand in SIGCHLD or SIGHUP so) but SIGPIPE, which always is. */
 void daemonize_repair(void);
 
-/* Detaches. Returns in the daemon alone, 0, with 0–2 on /dev/null and everything but keep[] closed;
- * the calling process and the middle one never return. -1 with errno where it could not fork. The
- * waiting command gives up after 60 s. */
+/* Detaches. Returns in the daemon alone, 0, with 0–2 on /dev/null and everything but keep[] (at
+ * most 511) closed; the calling process and the middle one never return. -1 with errno where it
+ * could not fork or has no /dev/null.
+ *
+ * The calling process waits for daemonize_report. Where the daemon dies without one, it says so and
+ * exits with EX_OSERR. A signal that would end it (HUP INT QUIT TERM), or 60 s without a report,
+ * ends the daemon too: SIGTERM, after 10 s SIGKILL. */
 int daemonize(const int *keep, size_t count);
 
-/* Tells the waiting command: `text` is printed (stdout when status is 0, else stderr) and it exits
- * with `status`. Closes the pipe; without daemonize() before it, prints and returns. Once only;
- * later calls do nothing. With status 0, `text` is empty or what -1 prints. */
+/* Tells the waiting command: `text` is printed and it exits with `status`. With status 0, text is
+ * what is to stand on stdout (or empty); else each of its lines goes to stderr behind `forkechod:
+ * `. Without daemonize() before it, prints and returns. Once only; later calls do nothing. */
 void daemonize_report(int status, const char *text);

@@ -1,4 +1,10 @@
-/* Listening sockets: made, adopted, set up, named. Every one is non-blocking and close-on-exec. */
+/*
+ * Listening sockets: made, adopted, set up, named. Every one is non-blocking and close-on-exec.
+ *
+ * Where a system call made a function of this file fail, errno is what it set. So a caller knows
+ * what is no failure to it: EAFNOSUPPORT from sockets_listen means that this kernel lacks the
+ * address family, which for [::] beside 0.0.0.0 is worth a notice only.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -13,14 +19,15 @@ struct socket_settings {
     bool freebind;
     const char *bind_to_device; /* "" for none */
     unsigned int socket_mode;   /* Unix sockets: fchmod-ed before bind, whatever the umask */
-    const char *socket_user;    /* "" for none; chowned before listen */
-    const char *socket_group;
+    const char *socket_user;    /* "" for this process's own; chowned before listen */
+    const char *socket_group;   /* the same */
 };
 
 /* Binds and listens. SO_REUSEADDR always, IPV6_V6ONLY always; a stale Unix socket (one that refuses
  * a connection) is replaced, a live one or a file of another kind is a failure, and nothing is
- * touched. *address gets the port that the kernel chose where it was 0. Returns the descriptor or
- * -1. */
+ * touched. Of several daemons that try this at a time one succeeds: while it is at work it holds a
+ * lock on the file PATH.lock. *address gets the port that the kernel chose where it was 0. Returns
+ * the descriptor or -1. */
 int sockets_listen(struct address *address, const struct socket_settings *settings,
                    struct failure *why);
 
@@ -33,15 +40,6 @@ int sockets_adjust(int fd, const struct address *address, const struct socket_se
  * close-on-exec, and reads its address. Returns 0 or -1. */
 int sockets_adopt(int fd, struct address *address, struct failure *why);
 
-/* Removes the file of a Unix socket, if it is still the socket that fd is bound to. */
+/* Removes the file of a Unix socket, if it is still the one that sockets_listen made for fd (or
+ * that sockets_adopt found). fd has to be open still, so that nobody takes the file for stale. */
 void sockets_unlink(int fd, const struct address *address);
-
-/* Options that accepted TCP connections inherit from the listening socket, so that a session needs
- * no system call for them (tcp(7), socket(7)). All times are milliseconds, 0 is off. */
-struct stream_settings {
-    bool tcp_nodelay, keepalive;
-    uint64_t keepalive_time, keepalive_interval;
-    unsigned int keepalive_probes;
-    uint64_t tcp_user_timeout, defer_accept, idle_timeout, write_timeout;
-};
-void sockets_prepare_streams(int fd, const struct stream_settings *settings);

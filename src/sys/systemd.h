@@ -12,7 +12,7 @@
 #include "base/address.h"
 #include "base/failure.h"
 
-enum { SYSTEMD_SOCKETS_MAX = 512 };
+enum { SYSTEMD_SOCKETS_MAX = 500 };
 
 /* A socket that came with the process: from a .socket unit, or back from the descriptor store. */
 struct systemd_socket {
@@ -25,7 +25,8 @@ struct systemd_socket {
 
 /* Reads and unsets LISTEN_*, WATCHDOG_* and NOTIFY_SOCKET (kept privately), checks every socket.
  * Before any fork: the variables name the original process (sd_listen_fds(3)). Returns how many
- * sockets, or -1. *sockets stays valid for good. */
+ * sockets, or -1. *sockets stays valid for good. A descriptor from the store that is no listening
+ * socket is closed and left out: the store outlives restarts, so failing would fail for good. */
 int systemd_adopt(struct systemd_socket **sockets, struct failure *why);
 
 /* The descriptors of those, to be spared when the daemonizer closes everything. */
@@ -34,7 +35,8 @@ size_t systemd_descriptors(int *out, size_t size);
 /* True where a service manager listens to us. */
 bool systemd_is_manager(void);
 
-/* sd_notify(3) messages. All do nothing without a manager; none blocks. */
+/* sd_notify(3) messages. All do nothing without a manager. None blocks; those that change the
+ * unit's state, and the store, wait for room in the manager's queue, a second at most. */
 void systemd_ready(const char *status);     /* READY=1, STATUS=, MAINPID= */
 void systemd_reloading(void);               /* RELOADING=1, MONOTONIC_USEC= */
 void systemd_stopping(const char *status);  /* STOPPING=1, STATUS= */
@@ -46,6 +48,6 @@ void systemd_watchdog(void);                /* WATCHDOG=1 */
 uint64_t systemd_watchdog_period(void);
 
 /* Puts a listening socket in the descriptor store under a name made from its address, takes it out.
- */
+ * Different addresses have different names, of at most 255 characters. */
 void systemd_store(int fd, const struct address *address);
 void systemd_unstore(const struct address *address);

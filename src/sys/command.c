@@ -1,0 +1,175 @@
+#include "sys/command.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+
+enum { READY_MS = 60000, STOP_MS = 10000, DEATH_MS = 500, TEXT_MAX = 1 << 20 };
+
+struct report {
+    int32_t status;
+    uint32_t size; /* of the text behind it */
+};
+
+/* What the command knows while it waits. */
+struct wait {
+    int pipe;
+    const sigset_t *open;
+    pid_t daemon;
+    uint64_t deadline_ms;
+    bool late;   /* no report in time */
+    int stopped; /* by this signal, which was passed on */
+};
+
+static volatile sig_atomic_t caught;
+
+static void record(int number)
+{
+    caught = number;
+}
+
+void command_tell_start(int pipe, pid_t daemon)
+{
+    io_write_full(pipe, &daemon, sizeof daemon);
+}
+
+void command_tell_end(int pipe, int status, const char *text)
+{
+    struct report report = { status, (uint32_t)strlen(text) };
+
+    if (!io_write_full(pipe, &report, sizeof report))
+        io_write_full(pipe, text, report.size);
+}
+
+static void print_lines(int fd, const char *prefix, const char *text)
+{
+    while (*text) {
+        size_t size = strcspn(text, "\n");
+        io_write_full(fd, prefix, strlen(prefix));
+        io_write_full(fd, text, size);
+        io_write_full(fd, "\n", 1);
+        text += size + (text[size] == '\n');
+    }
+}
+
+void command_print(int status, const char *text)
+{
+    if (status)
+        print_lines(STDERR_FILENO, "forkechod: ", text);
+    else
+        print_lines(STDOUT_FILENO, "", text);
+}
+
+/* Ends the daemon that is not wanted any more: kindly, and the second time for sure. */
+static void end_daemon(struct wait *wait)
+{
+    if (wait->daemon > 0)
+        kill(wait->daemon, wait->late || wait->stopped ? SIGKILL : SIGTERM);
+    wait->deadline_ms = clock_ms() + STOP_MS;
+}
+
+/* Sleeps until the pipe has something to say. */
+static void sleep_until_told(struct wait *wait)
+{
+    struct pollfd readable = { .fd = wait->pipe, .events = POLLIN };
+    int left = clock_until(clock_ms(), wait->deadline_ms, READY_MS);
+    struct timespec time = { .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000L };
+
+    if (left == 0) {
+        end_daemon(wait);
+        wait->late = true;
+    }
+    ppoll(&readable, 1, &time, wait->open);
+}
+
+static void pass_signal_on(struct wait *wait)
+{
+    if (!caught || wait->stopped || wait->daemon <= 0)
+        return;
+    end_daemon(wait);
+    wait->stopped = caught;
+}
+
+/* True with all of it; false at the end of the pipe. */
+static bool receive(struct wait *wait, void *buffer, size_t size)
+{
+    for (size_t have = 0; have < size;) {
+        struct pollfd readable = { .fd = wait->pipe, .events = POLLIN };
+        pass_signal_on(wait);
+        if (poll(&readable, 1, 0) != 1) {
+            sleep_until_told(wait);
+            continue;
+        }
+        ssize_t count = read(wait->pipe, (char *)buffer + have, size - have);
+        if (count <= 0)
+            return false;
+        have += (size_t)count;
+    }
+    return true;
+}
+
+/* How the daemon died: orphaned, it has become a child of this process (daemonize). */
+static void tell_death(const struct wait *wait)
+{
+    uint64_t end = clock_ms() + DEATH_MS;
+    char text[128] = "the daemon ended before it was ready, and did not say why";
+    pid_t reaped = 0;
+    int status;
+
+    while (wait->daemon && (reaped = waitpid(wait->daemon, &status, WNOHANG)) == 0 &&
+           clock_ms() < end)
+        poll(NULL, 0, 5);
+    if (wait->stopped)
+        snprintf(text, sizeof text, "stopped by signal %d (%s) before it was ready", wait->stopped,
+                 strsignal(wait->stopped));
+    else if (wait->late)
+        snprintf(text, sizeof text, "the daemon was not ready within %d s, and was stopped",
+                 READY_MS / 1000);
+    else if (reaped > 0 && WIFSIGNALED(status))
+        snprintf(text, sizeof text, "the daemon died of signal %d (%s) before it was ready",
+                 WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else if (reaped > 0)
+        snprintf(text, sizeof text,
+                 "the daemon exited with status %d before it was ready, and did not say why",
+                 WEXITSTATUS(status));
+    command_print(EX_OSERR, text);
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = { .sa_handler = record };
+    static const int ending[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+
+    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
+        sigaction(ending[i], &action, NULL);
+}
+
+_Noreturn void command_wait(int pipe, pid_t middle, const sigset_t *open)
+{
+    struct wait wait = { .pipe = pipe, .open = open, .deadline_ms = clock_ms() + READY_MS };
+    struct report report = { .status = EX_OSERR };
+    char *text = NULL;
+
+    catch_signals();
+    if (receive(&wait, &wait.daemon, sizeof wait.daemon) &&
+        receive(&wait, &report, sizeof report) && report.size < TEXT_MAX &&
+        (text = calloc(1, report.size + 1)) && receive(&wait, text, report.size)) {
+        command_print(report.status, text);
+    } else {
+        report.status = EX_OSERR;
+        tell_death(&wait);
+    }
+    waitpid(middle, NULL, WNOHANG);
+    _exit(wait.stopped ? 128 + wait.stopped : report.status);
+}

@@ -1,0 +1,74 @@
+#include "sys/lockfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TRIES = 100 };
+
+static bool is_named(const char *path, const struct stat *locked)
+{
+    struct stat named;
+    return !lstat(path, &named) && named.st_dev == locked->st_dev && named.st_ino == locked->st_ino;
+}
+
+/* A file that somebody linked here from elsewhere would be written to in the wrong place. */
+static int check_kind(const struct stat *file)
+{
+    return S_ISREG(file->st_mode) && file->st_nlink <= 1 ? 0 : -EEXIST;
+}
+
+static int lock(int fd)
+{
+    struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+    if (!fcntl(fd, F_OFD_SETLK, &whole))
+        return 0;
+    return errno == EACCES ? -EAGAIN : -errno;
+}
+
+/* 1 with the file locked, 0 when it went away meanwhile and is to be tried again, or -errno. */
+static int take(int fd, const char *path, mode_t mode)
+{
+    struct stat file;
+    int result;
+
+    if (fstat(fd, &file) < 0)
+        return -errno;
+    if ((result = check_kind(&file)) < 0 || (result = lock(fd)) < 0)
+        return result;
+    if (!is_named(path, &file)) /* its last holder removed it between our open and our lock */
+        return 0;
+    if ((file.st_mode & 07777) != mode && fchmod(fd, mode) < 0)
+        return -errno;
+    return 1;
+}
+
+int lockfile_open(const char *path, mode_t mode)
+{
+    for (int i = 0; i < TRIES; i++) {
+        /* Without O_NONBLOCK, a FIFO or a device at this place would keep us. */
+        int fd =
+            open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode);
+        if (fd < 0)
+            return errno == EISDIR || errno == ENXIO ? -EEXIST : -errno;
+        int result = take(fd, path, mode);
+        if (result > 0)
+            return fd;
+        close(fd);
+        if (result < 0)
+            return result;
+    }
+    return -EAGAIN;
+}
+
+void lockfile_close(const char *path, int fd)
+{
+    struct stat file;
+
+    if (!fstat(fd, &file) && is_named(path, &file))
+        unlink(path);
+    close(fd);
+}
