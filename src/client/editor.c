@@ -126,6 +126,9 @@ const char *editor_line(struct editor *editor, size_t *size)
 {
     HistEvent event;
     int count = 0;
+
+    /* Before the prompt: a key that answers it must find the editor, not the kernel's echo. */
+    el_set(editor->line, EL_PREP_TERM, 1);
     const char *line = el_gets(editor->line, &count);
 
     /* What was typed in a line that the user or the server broke off is not a line. */

@@ -1,12 +1,12 @@
-bin_PROGRAMS += src/client/forkecho
-src_client_forkecho_SOURCES = \
+# All but the main program, so that the unit tests can link it.
+noinst_LIBRARIES += src/client/libclient.a
+src_client_libclient_a_SOURCES = \
 	src/client/connect.c \
 	src/client/connect.h \
 	src/client/editor.c \
 	src/client/editor.h \
 	src/client/exchange.c \
 	src/client/exchange.h \
-	src/client/main.c \
 	src/client/options.c \
 	src/client/options.h \
 	src/client/ping.c \
@@ -21,5 +21,8 @@ src_client_forkecho_SOURCES = \
 	src/client/talk.h \
 	src/client/wait.c \
 	src/client/wait.h
-src_client_forkecho_CPPFLAGS = $(AM_CPPFLAGS) $(EDIT_CFLAGS)
-src_client_forkecho_LDADD = src/base/libbase.a $(EDIT_LIBS)
+src_client_libclient_a_CPPFLAGS = $(AM_CPPFLAGS) $(EDIT_CFLAGS)
+
+bin_PROGRAMS += src/client/forkecho
+src_client_forkecho_SOURCES = src/client/main.c
+src_client_forkecho_LDADD = src/client/libclient.a src/base/libbase.a $(EDIT_LIBS)

@@ -11,23 +11,23 @@
 
 enum { SIZE_LIMIT = 1 << 20, TIME_LIMIT_MS = 24 * 3600 * 1000, SHORT_MAX = 64 };
 
-/* Every option once: letter, name, argument, help. */
+/* Every option once: letter, name, argument (or ""), help. */
 #define OPTIONS(OPTION)                                                                            \
-    OPTION('4', "ipv4", NULL, "use IPv4 only")                                                     \
-    OPTION('6', "ipv6", NULL, "use IPv6 only")                                                     \
+    OPTION('4', "ipv4", "", "use IPv4 only")                                                       \
+    OPTION('6', "ipv6", "", "use IPv6 only")                                                       \
     OPTION('U', "unix", "PATH", "connect to the Unix socket PATH, or to the abstract one @NAME")   \
     OPTION('m', "message", "TEXT", "send TEXT, print the answer, end")                             \
     OPTION('c', "count", "N", "send N messages and compare and time their echoes")                 \
     OPTION('i', "interval", "TIME", "the time from one message to the next (1s)")                  \
     OPTION('s', "size", "SIZE", "bytes in each message (56)")                                      \
-    OPTION('q', "quiet", NULL, "no line for each message, only the statistics")                    \
+    OPTION('q', "quiet", "", "no line for each message, only the statistics")                      \
     OPTION('W', "timeout", "TIME", "wait so long for a connection or an answer (5s; 0: for ever)") \
-    OPTION('h', "help", NULL, "show this text and end")                                            \
-    OPTION('V', "version", NULL, "show the version and end")
+    OPTION('h', "help", "", "show this text and end")                                              \
+    OPTION('V', "version", "", "show the version and end")
 
 static const struct option longs[] = {
 #define OPTION(letter, name, argument, help)                                                       \
-    { name, argument ? required_argument : no_argument, NULL, letter },
+    { name, sizeof argument > 1 ? required_argument : no_argument, NULL, letter },
     OPTIONS(OPTION)
 #undef OPTION
         { NULL, 0, NULL, 0 }
@@ -59,8 +59,7 @@ void options_help(void)
            "\n");
     for (int i = 0; i < OPTION_COUNT; i++) {
         char left[32];
-        snprintf(left, sizeof left, "-%c, --%s %s", longs[i].val, longs[i].name,
-                 arguments[i] ? arguments[i] : "");
+        snprintf(left, sizeof left, "-%c, --%s %s", longs[i].val, longs[i].name, arguments[i]);
         printf("  %-21s %s\n", left, helps[i]);
     }
     printf("\nTIME is 250ms, 0.2, 3s or 1min; SIZE is 56 or 64K. Exit status: 0 all answered (and\n"

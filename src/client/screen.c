@@ -48,7 +48,7 @@ static void add_plain(struct text *text, const char *bytes, size_t count)
 
 static void add_escaped(struct text *text, const char *bytes, size_t count)
 {
-    static const char digits[] = "0123456789abcdef";
+    static const char digits[] = "0123456789ABCDEF";
 
     for (size_t i = 0; i < count; i++) {
         unsigned char byte = (unsigned char)bytes[i];

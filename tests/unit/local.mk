@@ -42,6 +42,11 @@ tests_unit_test_channel_SOURCES = tests/unit/test-channel.c
 tests_unit_test_channel_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_channel_LDADD = src/channel/libchannel.a src/base/libbase.a $(CHECK_LIBS)
 
+unit_tests += tests/unit/test-client
+tests_unit_test_client_SOURCES = tests/unit/test-client.c
+tests_unit_test_client_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_client_LDADD = src/client/libclient.a src/base/libbase.a $(CHECK_LIBS)
+
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
