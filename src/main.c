@@ -104,7 +104,10 @@ static int serve(const struct options *options, const struct conf_request *reque
         perror("forkechod: cannot detach");
         return EX_OSERR;
     }
-    master_block_signals();
+    if (master_open_signals(&why) < 0) {
+        daemonize_report(why.status, why.text);
+        return why.status;
+    }
     start.conf = conf_load(request, &mistakes);
     if (start.conf == NULL)
         return refuse_start(&mistakes);

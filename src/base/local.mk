@@ -14,6 +14,8 @@ src_base_libbase_a_SOURCES = \
 	src/base/failure.h \
 	src/base/io.c \
 	src/base/io.h \
+	src/base/signals.c \
+	src/base/signals.h \
 	src/base/text.c \
 	src/base/text.h \
 	src/base/title.c \

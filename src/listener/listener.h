@@ -84,6 +84,7 @@ struct listener {
     uint32_t service_index;
     struct channel channel;
     pid_t master;
+    int signals; /* base/signals.h */
 
     enum phase phase;
     bool orphaned; /* the master is gone */
@@ -111,7 +112,8 @@ struct listener {
 
 /* loop.c: returns the program's exit status. */
 int loop_run(struct listener *listener);
-void loop_install_signals(void);
+/* Blocks the signals that the loop takes; returns their descriptor or -errno. */
+int loop_open_signals(void);
 
 /* accept.c: takes what waits at a port, at most 16. */
 void accept_port(struct listener *listener, struct port *port);

@@ -7,38 +7,23 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/signals.h"
 #include "base/title.h"
 #include "session/session.h"
 
-enum { TURN_MS = 1000, KILL_AFTER_MS = 500, SET_MAX = 1 + SERVICE_SOCKETS_MAX + REFUSED_MAX };
+enum {
+    TURN_MS = 1000,
+    KILL_AFTER_MS = 500,
+    FIXED = 2,
+    SET_MAX = FIXED + SERVICE_SOCKETS_MAX + REFUSED_MAX
+};
 
-static volatile sig_atomic_t got_term, got_child;
-
-static void record_signal(int number)
-{
-    if (number == SIGTERM)
-        got_term = 1;
-    else
-        got_child = 1;
-}
-
-void loop_install_signals(void)
+int loop_open_signals(void)
 {
     static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE };
-    struct sigaction action = { .sa_handler = SIG_IGN };
-    sigset_t blocked;
-
-    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-        sigaction(ignored[i], &action, NULL);
-    /* Open only while ppoll(2) waits, so that none is missed between a look and a wait. */
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGTERM);
-    sigaddset(&blocked, SIGCHLD);
-    sigprocmask(SIG_SETMASK, &blocked, NULL);
-    action.sa_handler = record_signal;
-    sigaction(SIGTERM, &action, NULL);
-    action.sa_flags = SA_NOCLDSTOP;
-    sigaction(SIGCHLD, &action, NULL);
+    static const int wanted[] = { SIGTERM, SIGCHLD };
+    signals_ignore(ignored, sizeof(ignored) / sizeof(ignored[0]));
+    return signals_open(wanted, sizeof(wanted) / sizeof(wanted[0]));
 }
 
 static void open_for_clients(struct listener *listener)
@@ -113,13 +98,11 @@ static void listen_to_master(struct listener *listener)
 
 static void look_at_signals(struct listener *listener)
 {
-    if (got_child) {
-        got_child = 0;
-        children_reap(listener);
-    }
-    if (got_term) {
-        got_term = 0;
-        if (!listener->orphaned && getppid() != listener->master)
+    int number;
+    while ((number = signals_next(listener->signals)) != 0) {
+        if (number == SIGCHLD)
+            children_reap(listener);
+        else if (!listener->orphaned && getppid() != listener->master)
             become_orphan(listener);
         else if (listener->phase != PHASE_DRAINING)
             drain(listener, 0);
@@ -184,7 +167,8 @@ static int time_to_wait(const struct listener *listener)
     return clock_until(now, listener->kill_at_ms, wait);
 }
 
-/* What is waited for: the master, clients if they may come in, those refused that still talk. */
+/* What is waited for: signals, the master, clients if they may come in, those refused that still
+ * talk. */
 struct poll_set {
     struct pollfd fds[SET_MAX];
     struct port *ports[SERVICE_SOCKETS_MAX];
@@ -197,9 +181,10 @@ static void collect(struct listener *listener, struct poll_set *set)
     short to_master = listener->channel.queued > 0 ? POLLIN | POLLOUT : POLLIN;
     set->port_count = 0;
     set->refused_count = listener->refused_count;
-    set->fds[0].fd = listener->orphaned ? -1 : listener->channel.fd;
-    set->fds[0].events = to_master;
-    set->count = 1;
+    set->fds[0] = (struct pollfd){ .fd = listener->signals, .events = POLLIN };
+    set->fds[1].fd = listener->orphaned ? -1 : listener->channel.fd;
+    set->fds[1].events = to_master;
+    set->count = FIXED;
     for (unsigned int i = 0; i < set->refused_count; i++)
         set->fds[set->count++] = (struct pollfd){ .fd = listener->refused[i].fd, .events = POLLIN };
     if (listener->phase == PHASE_WAITING || listener->pause_until_ms != 0 ||
@@ -216,14 +201,16 @@ static void collect(struct listener *listener, struct poll_set *set)
 
 static void dispatch(struct listener *listener, const struct poll_set *set)
 {
-    unsigned int first_port = 1 + set->refused_count;
-    if (set->fds[0].revents & POLLOUT)
+    unsigned int first_port = FIXED + set->refused_count;
+    if (set->fds[0].revents != 0)
+        look_at_signals(listener);
+    if (set->fds[1].revents & POLLOUT)
         channel_flush(&listener->channel);
-    if (set->fds[0].revents & (POLLIN | POLLHUP | POLLERR))
+    if (set->fds[1].revents & (POLLIN | POLLHUP | POLLERR))
         listen_to_master(listener);
     /* From the end: closing one moves the last into its place. */
     for (unsigned int i = set->refused_count; i > 0; i--)
-        if (set->fds[i].revents != 0)
+        if (set->fds[FIXED + i - 1].revents != 0)
             refuse_drain(listener, i - 1);
     for (unsigned int i = 0; i < set->port_count; i++) {
         struct port *port = set->ports[i];
@@ -236,24 +223,17 @@ static void dispatch(struct listener *listener, const struct poll_set *set)
 int loop_run(struct listener *listener)
 {
     struct poll_set set;
-    sigset_t open;
-    sigemptyset(&open);
 
     for (;;) {
         listener->now_ms = clock_ms();
         atomic_store_explicit(&listener->block->heartbeat_ms, listener->now_ms,
                               memory_order_relaxed);
-        look_at_signals(listener);
         look_at_clock(listener);
         if (is_done(listener))
             return EX_OK;
         show_title(listener);
         collect(listener, &set);
-        struct timespec wait = { 0 };
-        int wait_ms = time_to_wait(listener);
-        wait.tv_sec = wait_ms / 1000;
-        wait.tv_nsec = wait_ms % 1000 * 1000000L;
-        int ready = ppoll(set.fds, set.count, &wait, &open);
+        int ready = poll(set.fds, set.count, time_to_wait(listener));
         listener->now_ms = clock_ms();
         if (ready > 0)
             dispatch(listener, &set);

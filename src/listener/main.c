@@ -100,10 +100,18 @@ static int be_nice(struct failure *why)
     return 0;
 }
 
+static int take_signals(struct failure *why)
+{
+    listener.signals = loop_open_signals();
+    if (listener.signals < 0)
+        return failure_errno(why, EX_OSERR, -listener.signals, "cannot take signals");
+    return 0;
+}
+
 static int set_up(struct failure *why)
 {
-    return map_shared_parts(why) < 0 || follow_master(why) < 0 || be_nice(why) < 0 ||
-                   make_tables(why) < 0
+    return take_signals(why) < 0 || map_shared_parts(why) < 0 || follow_master(why) < 0 ||
+                   be_nice(why) < 0 || make_tables(why) < 0
                ? -1
                : 0;
 }
@@ -116,7 +124,6 @@ int main(int argc, char **argv)
         fputs("forkechod's listener is started by forkechod(8), never by hand\n", stderr);
         return EX_USAGE;
     }
-    loop_install_signals();
     keep_own_descriptors();
     title_init(argc, argv);
     channel_open(&listener.channel, HANDOVER_CHANNEL);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/signals.h"
 #include "log/log.h"
 #include "master/state.h"
 #include "sys/daemonize.h"
@@ -16,54 +17,42 @@
 
 enum { TURN_MS = 1000, SLOTS_LEAST = 4096 };
 
-static const int handled[] = { SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGCHLD };
-enum { HANDLED = sizeof(handled) / sizeof(handled[0]) };
+static int signals = -1;
 
-static volatile sig_atomic_t got[NSIG];
-
-static void record_signal(int number)
+int master_open_signals(struct failure *why)
 {
-    got[number] = 1;
-}
-
-static bool take_signal(int number)
-{
-    bool was = got[number] != 0;
-    got[number] = 0;
-    return was;
-}
-
-void master_block_signals(void)
-{
-    struct sigaction action = { .sa_handler = record_signal };
-    sigset_t blocked;
-
-    sigemptyset(&blocked);
-    for (int i = 0; i < HANDLED; i++) {
-        sigaddset(&blocked, handled[i]);
-        sigaction(handled[i], &action, NULL);
-    }
-    sigprocmask(SIG_SETMASK, &blocked, NULL);
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &action, NULL);
-    sigaction(SIGUSR2, &action, NULL);
+    static const int wanted[] = { SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGCHLD };
+    static const int ignored[] = { SIGPIPE, SIGUSR2 };
+    signals_ignore(ignored, sizeof(ignored) / sizeof(ignored[0]));
+    signals = signals_open(wanted, sizeof(wanted) / sizeof(wanted[0]));
+    if (signals < 0)
+        return failure_errno(why, EX_OSERR, -signals, "cannot take signals");
+    return 0;
 }
 
 /* All that a signal asks of the master. */
 static void look_at_signals(struct master *master)
 {
-    if (take_signal(SIGCHLD))
-        watch_reap(master);
-    if (take_signal(SIGHUP))
-        master->reload.wanted = true;
-    if (take_signal(SIGUSR1))
-        report_state(master);
-    if (take_signal(SIGTERM))
-        stop_begin(master, false);
-    if (take_signal(SIGINT))
-        stop_begin(master, true);
-    if (take_signal(SIGQUIT))
-        stop_begin(master, true);
+    int number;
+    while ((number = signals_next(signals)) != 0) {
+        switch (number) {
+        case SIGCHLD:
+            watch_reap(master);
+            break;
+        case SIGHUP:
+            master->reload.wanted = true;
+            break;
+        case SIGUSR1:
+            report_state(master);
+            break;
+        case SIGTERM:
+            stop_begin(master, false);
+            break;
+        default: /* INT and QUIT */
+            stop_begin(master, true);
+            break;
+        }
+    }
 }
 
 static void each_second(struct master *master)
@@ -111,48 +100,49 @@ static int time_to_wait(const struct master *master)
     return wait;
 }
 
-/* Listeners first, each in the place of its block; then the control socket and its clients. */
-static void wait_and_serve(struct master *master)
-{
-    struct pollfd fds[BOARD_BLOCKS + CONTROL_CLIENTS_MAX + 1];
-    int wait_ms = time_to_wait(master);
-    struct timespec wait = { .tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000L };
-    sigset_t open;
+/* Listeners first, each in the place of its block; then signals; then the control socket and its
+ * clients. */
+enum { AT_SIGNALS = BOARD_BLOCKS, AT_CONTROL, SET_MAX = AT_CONTROL + 1 + CONTROL_CLIENTS_MAX };
 
+static size_t collect(const struct master *master, struct pollfd fds[SET_MAX])
+{
     for (int i = 0; i < BOARD_BLOCKS; i++) {
         const struct generation *generation = &master->generations[i];
-        bool speaks = generation->state != GENERATION_NONE && generation->channel.queued == 0;
-        fds[i] =
-            (struct pollfd){ .fd =
-                                 generation->state != GENERATION_NONE ? generation->channel.fd : -1,
-                             .events = speaks ? POLLIN : POLLIN | POLLOUT };
+        bool speaks = generation->state != GENERATION_NONE;
+        fds[i].fd = speaks ? generation->channel.fd : -1;
+        fds[i].events = generation->channel.queued > 0 ? POLLIN | POLLOUT : POLLIN;
+        fds[i].revents = 0;
     }
-    size_t controls = control_collect(master, fds + BOARD_BLOCKS);
-    sigemptyset(&open);
-    int ready = ppoll(fds, BOARD_BLOCKS + controls, &wait, &open);
+    fds[AT_SIGNALS] = (struct pollfd){ .fd = signals, .events = POLLIN };
+    return AT_CONTROL + control_collect(master, fds + AT_CONTROL);
+}
+
+static void wait_and_serve(struct master *master)
+{
+    struct pollfd fds[SET_MAX];
+    size_t count = collect(master, fds);
+    int ready = poll(fds, count, time_to_wait(master));
+
     master->now_ms = clock_ms();
     if (ready <= 0)
         return;
     for (int i = 0; i < BOARD_BLOCKS; i++) {
         if (fds[i].revents & POLLOUT)
             channel_flush(&master->generations[i].channel);
-        if (fds[i].revents & POLLIN)
+        if (fds[i].revents & (POLLIN | POLLHUP | POLLERR))
             watch_receive(master, &master->generations[i]);
-        else if (fds[i].revents & (POLLHUP | POLLERR))
-            got[SIGCHLD] = 1; /* its death is seen here first; look whether it can be reaped */
     }
-    control_dispatch(master, fds + BOARD_BLOCKS, controls);
+    if (fds[AT_SIGNALS].revents != 0)
+        look_at_signals(master);
+    control_dispatch(master, fds + AT_CONTROL, count - AT_CONTROL);
 }
 
 static void loop(struct master *master)
 {
     while (!stop_is_done(master)) {
-        look_at_signals(master);
-        look_at_clock(master);
         report_titles(master);
-        if (stop_is_done(master))
-            break;
         wait_and_serve(master);
+        look_at_clock(master);
         feed_watchdog(master);
         master->last_turn_ms = master->now_ms;
     }
@@ -214,6 +204,7 @@ int master_run(const struct master_start *start)
     master.now_ms = master.last_turn_ms = clock_ms();
     /* What has to be released whatever happens is named by the configuration it was taken from. */
     const char *pid_path = strdup(start->conf->daemon.pid_file);
+    report_open_log(&master, start->conf);
     if (set_up(&master, &why) < 0)
         reload_fail(&master, &why);
     loop(&master);

@@ -25,5 +25,5 @@ struct master_start {
 int master_run(const struct master_start *start);
 
 /* Early, before anything is created that a signal must not leave behind: from here on signals wait
- * for the master's loop. */
-void master_block_signals(void);
+ * for the master's loop. 0 or -1. */
+int master_open_signals(struct failure *why);

@@ -82,14 +82,14 @@ static void commit_service(struct master *master, struct service_state *service)
 
 static void commit(struct master *master)
 {
+    conf_free(master->conf);
+    master->conf = master->reload.conf;
+    master->reload.conf = NULL;
     for (uint32_t i = 0; i < master->service_count; i++)
         if (master->services[i]->changes)
             commit_service(master, master->services[i]);
     /* Only now: the listeners that empty removed sockets hold them from here on. */
     store_keep(&master->store);
-    conf_free(master->conf);
-    master->conf = master->reload.conf;
-    master->reload.conf = NULL;
 }
 
 /* Sockets of services that stay may have been given new settings; they get their old ones back. */
@@ -134,7 +134,7 @@ static void accepted(struct master *master)
         conf_compare_fixed(old, master->reload.conf, tell_fixed, NULL);
     commit(master);
     master->reload.rejected = false;
-    report_open_log(master);
+    report_open_log(master, master->conf);
     for (int i = 0; i < BOARD_BLOCKS; i++)
         if (master->generations[i].state == GENERATION_SERVING)
             generation_set_verbose(&master->generations[i], report_is_verbose(master));
@@ -194,7 +194,8 @@ void reload_fail(struct master *master, const struct failure *why)
 {
     if (master->life == LIFE_STARTING) {
         daemonize_report(why->status, why->text);
-        log_event(EVENT_SYSTEM, NULL, "cannot start: %s", why->text);
+        if (!master->start->foreground)
+            log_event(EVENT_SYSTEM, NULL, "cannot start: %s", why->text);
         master->status = why->status;
         stop_begin(master, true);
         return;

@@ -12,9 +12,9 @@ static const int levels[] = { LOG_CRIT, LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_IN
 static const int facilities[] = { LOG_DAEMON, LOG_USER,   LOG_LOCAL0, LOG_LOCAL1, LOG_LOCAL2,
                                   LOG_LOCAL3, LOG_LOCAL4, LOG_LOCAL5, LOG_LOCAL6, LOG_LOCAL7 };
 
-static enum log_sink choose_sink(const struct master *master)
+static enum log_sink choose_sink(const struct master *master, const struct conf_daemon *daemon)
 {
-    switch ((enum log_type)master->conf->daemon.log_type) {
+    switch ((enum log_type)daemon->log_type) {
     case LOG_TYPE_JOURNAL:
         return LOG_SINK_JOURNAL;
     case LOG_TYPE_SYSLOG:
@@ -29,11 +29,11 @@ static enum log_sink choose_sink(const struct master *master)
     return log_journal_exists() ? LOG_SINK_JOURNAL : LOG_SINK_SYSLOG;
 }
 
-void report_open_log(const struct master *master)
+void report_open_log(const struct master *master, const struct conf *conf)
 {
-    struct log_settings settings = { .sink = choose_sink(master),
-                                     .level = levels[master->conf->daemon.log_level],
-                                     .facility = facilities[master->conf->daemon.syslog_facility] };
+    struct log_settings settings = { .sink = choose_sink(master, &conf->daemon),
+                                     .level = levels[conf->daemon.log_level],
+                                     .facility = facilities[conf->daemon.syslog_facility] };
     log_open(&settings);
 }
 
@@ -96,15 +96,16 @@ void report_mistakes(const struct conf_mistakes *mistakes, bool rejected)
     for (size_t i = 0; i < mistakes->count; i++)
         log_event(rejected ? EVENT_RELOAD_MISTAKE : EVENT_CONFIG_WARNING, NULL, "%s",
                   mistakes->lines[i]);
+    size_t wrong = mistakes->count - mistakes->warnings;
     if (rejected)
-        log_event(EVENT_RELOAD_REJECTED, NULL, "%zu mistakes; the old configuration is in force",
-                  mistakes->count - mistakes->warnings);
+        log_event(EVENT_RELOAD_REJECTED, NULL, "%zu %s; the old configuration is in force", wrong,
+                  wrong == 1 ? "mistake" : "mistakes");
 }
 
 static void log_session_end(const struct log_details *details, enum session_end end, int signal)
 {
     char how[32] = "";
-    if (signal != 0)
+    if (end == SESSION_CRASHED)
         snprintf(how, sizeof(how), " %d (%s)", signal, strsignal(signal));
     log_event(session_end_is_error(end) ? EVENT_SESSION_ERROR : EVENT_SESSION_END, details,
               "%s %s [%lld]: %s%s, %lld bytes in, %lld bytes out, %lld.%03lld s", details->service,

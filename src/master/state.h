@@ -152,7 +152,7 @@ void control_answer(struct master *master, bool accepted, const struct conf_mist
                     const char *reason);
 
 /* report.c */
-void report_open_log(const struct master *master);
+void report_open_log(const struct master *master, const struct conf *conf);
 bool report_is_verbose(const struct master *master);
 void report_ready(struct master *master);
 void report_mistakes(const struct conf_mistakes *mistakes, bool rejected);

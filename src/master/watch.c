@@ -45,8 +45,10 @@ void watch_receive(struct master *master, struct generation *generation)
             report_record(master, generation, &record);
         }
     }
-    if (got == -EPROTO)
-        generation_kill(generation); /* of no version we know: nothing it says can be trusted */
+    if (got == -EPROTO) /* of no version we know: nothing it says can be trusted */
+        kill(generation->pid, SIGKILL);
+    if (got < 0) /* its SIGCHLD follows */
+        channel_close(&generation->channel);
 }
 
 /* How a listener died, in words. */
