@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "access/lists.h"
 
 enum { NO_MATCH = -1 };

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "access/sources.h"
 
 #include <errno.h>

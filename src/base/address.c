@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "base/address.h"
 
 #include <arpa/inet.h>
@@ -267,6 +265,15 @@ bool address_equal(const struct address *a, const struct address *b)
 bool address_is_unix(const struct address *address)
 {
     return address->kind == ADDRESS_SOCKET && address->socket.any.sa_family == AF_UNIX;
+}
+
+bool address_is_any_port(const struct address *address)
+{
+    sa_family_t family = address->socket.any.sa_family;
+
+    return address->kind == ADDRESS_SOCKET &&
+           ((family == AF_INET && !address->socket.v4.sin_port) ||
+            (family == AF_INET6 && !address->socket.v6.sin6_port));
 }
 
 void address_unmap(struct address *address)

@@ -59,6 +59,8 @@ const char *address_format_peer(const struct address *address, enum address_view
 
 bool address_equal(const struct address *a, const struct address *b);
 bool address_is_unix(const struct address *address);
+/* True for an IP address whose port the kernel is to choose (port 0). */
+bool address_is_any_port(const struct address *address);
 
 /* Turns a v4-mapped IPv6 address (::ffff:a.b.c.d) into plain IPv4. Others stay as they are. */
 void address_unmap(struct address *address);

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "base/bucket.h"
 
 static uint64_t full(const struct rate *rate)

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "base/exitcode.h"
 
 #include <signal.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "base/failure.h"
 
 #include <errno.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "base/io.h"
 
 #include <dirent.h>

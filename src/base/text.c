@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "base/text.h"
 
 #include <errno.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "base/title.h"
 
 #include <errno.h>

@@ -3,8 +3,6 @@
  * character further on, until the client closes. Input is thrown away, so that a client that writes
  * before it reads is not held up.
  */
-#include "config.h"
-
 #include "service/handlers.h"
 
 enum { PRINTING = 95, COLUMNS = 72 };

@@ -2,8 +2,6 @@
  * Daytime, RFC 867: the date and time as one line, for people. Always UTC and English: local time
  * would need the time zone's file, and a session opens no file (not even gmtime_r(3) avoids that).
  */
-#include "config.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 

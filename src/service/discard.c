@@ -1,6 +1,4 @@
 /* Discard, RFC 863: takes everything, answers nothing. */
-#include "config.h"
-
 #include "service/handlers.h"
 
 enum session_end discard_serve(struct stream *stream, const struct manners *manners)

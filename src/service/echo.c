@@ -1,6 +1,4 @@
 /* Echo, RFC 862: every byte comes back. */
-#include "config.h"
-
 #include "service/handlers.h"
 
 enum session_end echo_serve(struct stream *stream, const struct manners *manners)

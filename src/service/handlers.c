@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "service/handlers.h"
 
 #include <string.h>

@@ -1,6 +1,4 @@
 /* Next: a message comes back with each byte one higher: A gives B, 255 gives 0. */
-#include "config.h"
-
 #include "service/handlers.h"
 
 static void add_one(unsigned char *bytes, size_t size)

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "service/stream.h"
 
 #include <errno.h>

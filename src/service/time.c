@@ -1,7 +1,5 @@
 /* Time, RFC 868: the seconds since 1900 in UTC, as four bytes, the highest first. They start again
  * at zero on 7 February 2036; a client that lives then has to know. */
-#include "config.h"
-
 #include <arpa/inet.h>
 #include <time.h>
 

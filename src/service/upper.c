@@ -1,7 +1,5 @@
 /* Upper: a message comes back with the ASCII letters in capitals, and every other byte as it was.
  */
-#include "config.h"
-
 #include "service/handlers.h"
 
 static void raise_letters(unsigned char *bytes, size_t size)
