@@ -1,1 +1,2 @@
-# nothing yet
+dist_man_MANS =
+dist_man_MANS += man/forkecho.1
