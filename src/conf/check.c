@@ -1,0 +1,173 @@
+/* What is wrong with values that are right one by one. */
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/drafts.h"
+
+/* A service under check. */
+struct subject {
+    struct findings *findings;
+    const struct layers *layers;
+    const struct draft *draft;
+    const struct service *service;
+};
+
+/* The setting behind an option if it was written, and well. */
+static const struct setting *good_setting(const struct subject *subject, int option)
+{
+    return subject->draft->bad[option]
+               ? NULL
+               : layers_setting(subject->layers, subject->draft->layer, option);
+}
+
+/* Of two settings, the one that was read last: the one that broke what was well before. */
+static const struct setting *later(const struct setting *a, const struct setting *b)
+{
+    if (!a || !b)
+        return a ? a : b;
+    if (a->place.source != b->place.source)
+        return a->place.source > b->place.source ? a : b;
+    return a->place.order > b->place.order ? a : b;
+}
+
+static void check_timeouts(const struct subject *subject)
+{
+    const struct service *service = subject->service;
+    const struct setting *last = later(good_setting(subject, SERVICE_tcp_user_timeout),
+                                       good_setting(subject, SERVICE_write_timeout));
+    char user[32], write[32];
+
+    if (!last || subject->draft->bad[SERVICE_tcp_user_timeout] ||
+        subject->draft->bad[SERVICE_write_timeout] || !service->tcp_user_timeout ||
+        !service->write_timeout || service->tcp_user_timeout > service->write_timeout)
+        return;
+    text_format_duration(service->tcp_user_timeout, user, sizeof(user));
+    text_format_duration(service->write_timeout, write, sizeof(write));
+    findings_error(
+        subject->findings, &last->place,
+        "a tcp_user_timeout of %s is not above the write_timeout of %s (or one of them 0)", user,
+        write);
+}
+
+static void check_keepalive(const struct subject *subject)
+{
+    const struct setting *probes = good_setting(subject, SERVICE_keepalive_probes);
+
+    if (probes && subject->service->tcp_user_timeout)
+        findings_warning(subject->findings, &probes->place,
+                         "without effect: tcp_user_timeout decides when a silent connection is "
+                         "given up (set that to 0)");
+}
+
+/* The kernel takes these in seconds. */
+static void check_seconds(const struct subject *subject)
+{
+    static const int options[] = { SERVICE_keepalive_time, SERVICE_keepalive_interval,
+                                   SERVICE_rlimit_cpu };
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+        const struct setting *setting = good_setting(subject, options[i]);
+        const char *member = (const char *)subject->service + conf_options[options[i]].offset;
+        if (setting && *(const uint64_t *)(const void *)member % 1000)
+            findings_error(subject->findings, &setting->place, "not whole seconds \"%s\" (as 60s)",
+                           show(setting->value, strlen(setting->value)).text);
+    }
+}
+
+static void check_device(const struct subject *subject)
+{
+    const struct setting *setting = good_setting(subject, SERVICE_bind_to_device);
+
+    if (setting && strlen(setting->value) >= IF_NAMESIZE)
+        findings_error(subject->findings, &setting->place,
+                       "not an interface \"%s\" (at most %d bytes)",
+                       show(setting->value, strlen(setting->value)).text, IF_NAMESIZE - 1);
+}
+
+/* The same prefix in both lists: only no_access counts. */
+static void check_lists(const struct subject *subject)
+{
+    const struct service *service = subject->service;
+    const struct network *denied = service_networks(service, service->no_access);
+    const struct setting *setting = good_setting(subject, SERVICE_no_access);
+    char text[ADDRESS_TEXT_MAX];
+
+    for (uint32_t i = 0; setting && i < service->no_access.count; i++)
+        if (bsearch(&denied[i], service_networks(service, service->only_from),
+                    service->only_from.count, sizeof(*denied), network_compare))
+            findings_warning(subject->findings, &setting->place,
+                             "%s stands in only_from too, and is refused",
+                             network_format(&denied[i], text, sizeof(text)));
+}
+
+/* 0.0.0.0 or :: */
+static bool is_wildcard(const struct address *address)
+{
+    struct network network = network_of(address, 128);
+    static const uint8_t zeros[sizeof(network.bytes)];
+
+    return network.family && !memcmp(network.bytes, zeros, sizeof(zeros));
+}
+
+static bool is_same_port(const struct address *a, const struct address *b)
+{
+    if (a->kind != ADDRESS_SOCKET || b->kind != ADDRESS_SOCKET ||
+        a->socket.any.sa_family != b->socket.any.sa_family || address_is_any_port(a))
+        return false;
+    if (a->socket.any.sa_family == AF_INET)
+        return a->socket.v4.sin_port == b->socket.v4.sin_port;
+    return a->socket.any.sa_family == AF_INET6 && a->socket.v6.sin6_port == b->socket.v6.sin6_port;
+}
+
+/* Whether bind(2) refuses one of the two: equal, or one is the other's port on every address,
+ * unless each has an interface of its own. */
+static bool is_conflict(const struct service *left, const struct address *a,
+                        const struct service *right, const struct address *b)
+{
+    bool apart = *left->bind_to_device && *right->bind_to_device &&
+                 strcmp(left->bind_to_device, right->bind_to_device);
+
+    if (address_equal(a, b))
+        return !address_is_any_port(a);
+    return !apart && is_same_port(a, b) && (is_wildcard(a) || is_wildcard(b));
+}
+
+/* Addresses of a service against those of an earlier one, or its own. */
+static void check_pair(const struct subject *subject, const struct draft *other)
+{
+    const struct service *service = subject->service, *earlier = other->object;
+    const struct address *ours = service_addresses(service, service->listen);
+    const struct address *theirs = service_addresses(earlier, earlier->listen);
+    const struct setting *mine = good_setting(subject, ONLY_listen);
+    const struct setting *before = other->layer->set[ONLY_listen];
+    char text[ADDRESS_TEXT_MAX], where[ADDRESS_TEXT_MAX];
+
+    for (uint32_t i = 0; mine && before && i < service->listen.count; i++) {
+        uint32_t end = service == earlier ? i : earlier->listen.count;
+        for (uint32_t j = 0; j < end; j++)
+            if (is_conflict(service, &ours[i], earlier, &theirs[j]))
+                findings_error(subject->findings, &mine->place, "\"%s\" is taken by %s of [%s]",
+                               address_format(&ours[i], text, sizeof(text)),
+                               address_format(&theirs[j], where, sizeof(where)),
+                               before->place.section);
+    }
+}
+
+void drafts_check(struct findings *findings, const struct layers *layers, const struct draft *all,
+                  size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct subject subject = { findings, layers, &all[i], all[i].object };
+        if (!subject.service)
+            continue;
+        check_timeouts(&subject);
+        check_keepalive(&subject);
+        check_seconds(&subject);
+        check_device(&subject);
+        check_lists(&subject);
+        for (size_t j = 0; j <= i; j++)
+            if (all[j].object)
+                check_pair(&subject, &all[j]);
+    }
+}
