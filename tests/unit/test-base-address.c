@@ -1,6 +1,4 @@
 /* Addresses and networks as an administrator writes them and as logs show them. */
-#include "config.h"
-
 #include "test-base.h"
 
 #include <arpa/inet.h>

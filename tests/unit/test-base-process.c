@@ -1,6 +1,4 @@
 /* What a process is to the outside: its descriptors, its title, its end, its deadlines. */
-#include "config.h"
-
 #include "test-base.h"
 
 #include <errno.h>

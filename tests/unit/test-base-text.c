@@ -1,6 +1,4 @@
 /* Text to value and back: what an administrator writes is read as it is meant, or refused. */
-#include "config.h"
-
 #include "test-base.h"
 
 #include <errno.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "test-base.h"
 
 #include <stdlib.h>
