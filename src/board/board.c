@@ -12,8 +12,9 @@ enum { LINE = 64, READ_TRIES = 100, SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL
 
 struct board_header {
     uint32_t version;
+    uint32_t sessions_max;
     uint32_t slots;
-    uint32_t chunks;
+    _Atomic uint32_t blocks_used; /* none at or above this index is in use */
 };
 
 static const char *const cause_words[] = {
@@ -80,29 +81,31 @@ static void *make_region(const char *name, size_t size, int *out)
     return region;
 }
 
-int board_create(struct board *board, uint32_t slots, struct failure *why)
+int board_create(struct board *board, uint32_t sessions, struct failure *why)
 {
     memset(board, 0, sizeof(*board));
     board->fds[0] = board->fds[1] = -1;
+    board->sessions_max = sessions;
+    uint32_t slots = sessions + BOARD_BLOCKS * (BOARD_SPARE + BOARD_CHUNK);
     slots = (slots + BOARD_CHUNK - 1) / BOARD_CHUNK * BOARD_CHUNK;
     lay_out(board, slots);
 
     board->control = make_region("forkechod-control", board->control_size, &board->fds[0]);
     if (board->control == MAP_FAILED)
         return failure_errno(why, EX_OSERR, errno,
-                             "cannot map the board for %u sessions (lower max_sessions)", slots);
+                             "cannot map the board for %u sessions (lower max_sessions)", sessions);
     board->sessions = make_region("forkechod-sessions", board->sessions_size, &board->fds[1]);
     if (board->sessions == MAP_FAILED) {
         failure_errno(why, EX_OSERR, errno,
-                      "cannot map the board for %u sessions (lower max_sessions)", slots);
+                      "cannot map the board for %u sessions (lower max_sessions)", sessions);
         munmap(board->control, board->control_size);
         close(board->fds[0]);
         return -1;
     }
     lay_out(board, slots);
     board->header->version = BOARD_VERSION;
+    board->header->sessions_max = sessions;
     board->header->slots = slots;
-    board->header->chunks = board->chunks;
     return 0;
 }
 
@@ -137,6 +140,7 @@ int board_attach(struct board *board, int control_fd, int sessions_fd, struct fa
         header->slots % BOARD_CHUNK != 0)
         return failure_set(why, EX_SOFTWARE, "the board is of another version");
     lay_out(board, header->slots);
+    board->sessions_max = header->sessions_max;
     if (board->control_size != control_size || board->sessions_size != sessions_size)
         return failure_set(why, EX_SOFTWARE, "the board has another size than it says");
 
@@ -150,14 +154,16 @@ int board_attach(struct board *board, int control_fd, int sessions_fd, struct fa
 
 int board_block_take(struct board *board, uint32_t generation, uint32_t service)
 {
-    for (int i = 0; i < BOARD_BLOCKS; i++) {
+    for (uint32_t i = 0; i < BOARD_BLOCKS; i++) {
         struct board_block *block = &board->blocks[i];
         if (atomic_load(&block->used) != 0)
             continue;
         memset(block, 0, sizeof(*block));
         atomic_store(&block->service, service);
         atomic_store(&block->used, generation);
-        return i;
+        if (i >= atomic_load(&board->header->blocks_used))
+            atomic_store(&board->header->blocks_used, i + 1);
+        return (int)i;
     }
     return -1;
 }
@@ -172,6 +178,10 @@ void board_block_free(struct board *board, unsigned int block)
         atomic_store(&board->owners[chunk], 0);
     }
     atomic_store(&board->blocks[block].used, 0);
+    uint32_t used = atomic_load(&board->header->blocks_used);
+    while (used > 0 && atomic_load(&board->blocks[used - 1].used) == 0)
+        used--;
+    atomic_store(&board->header->blocks_used, used);
 }
 
 int64_t board_chunk_take(struct board *board, unsigned int block, uint32_t *hint)
@@ -305,14 +315,25 @@ bool board_read(const struct board *board, uint32_t slot, struct board_row *row)
     return true;
 }
 
-uint32_t board_service_live(const struct board *board, uint32_t service)
+static uint32_t count_live(const struct board *board, bool every, uint32_t service)
 {
+    uint32_t used = atomic_load_explicit(&board->header->blocks_used, memory_order_relaxed);
     uint32_t live = 0;
-    for (int i = 0; i < BOARD_BLOCKS; i++) {
+    for (uint32_t i = 0; i < used && i < BOARD_BLOCKS; i++) {
         const struct board_block *block = &board->blocks[i];
         if (atomic_load_explicit(&block->used, memory_order_relaxed) != 0 &&
-            atomic_load_explicit(&block->service, memory_order_relaxed) == service)
+            (every || atomic_load_explicit(&block->service, memory_order_relaxed) == service))
             live += atomic_load_explicit(&block->live, memory_order_relaxed);
     }
     return live;
+}
+
+uint32_t board_service_live(const struct board *board, uint32_t service)
+{
+    return count_live(board, false, service);
+}
+
+uint32_t board_live(const struct board *board)
+{
+    return count_live(board, true, 0);
 }

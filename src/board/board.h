@@ -28,6 +28,7 @@ enum {
     BOARD_VERSION = 1,
     BOARD_BLOCKS = 256,   /* generations at one time */
     BOARD_CHUNK = 16,     /* slots a chunk */
+    BOARD_SPARE = 64,     /* free slots that a listener may keep to itself, besides a chunk */
     BOARD_CLIENT_MAX = 64 /* a client's address as shown */
 };
 
@@ -56,8 +57,7 @@ const char *board_cause_word(enum board_cause cause);
 struct board_block {
     _Atomic uint32_t used; /* 0: free; else the generation's number */
     _Atomic uint32_t service;
-    _Atomic int32_t pid;       /* of the listener, also its process group */
-    _Atomic uint32_t siblings; /* other generations of the service; written by the master */
+    _Atomic int32_t pid; /* of the listener, also its process group */
     _Atomic uint32_t live;
     _Atomic uint64_t heartbeat_ms; /* last full turn of its loop */
     _Atomic uint64_t accepted;
@@ -98,7 +98,8 @@ struct board_session {
 
 /* What a process has mapped. */
 struct board {
-    uint32_t slots, chunks;
+    uint32_t sessions_max;  /* of all services together */
+    uint32_t slots, chunks; /* more than that, so that no listener's spare is another's want */
     struct board_header *header;
     struct board_block *blocks;
     _Atomic uint32_t *owners; /* of each chunk: 0, or block index + 1 */
@@ -109,9 +110,9 @@ struct board {
     int fds[2]; /* control, sessions; -1 once closed */
 };
 
-/* Makes the board for at least `slots` slots (rounded up to chunks); the memfds are sealed against
- * any change of size. Returns 0 or -1. */
-int board_create(struct board *board, uint32_t slots, struct failure *why);
+/* Makes the board for so many sessions at a time; the memfds are sealed against any change of size.
+ * Returns 0 or -1. */
+int board_create(struct board *board, uint32_t sessions, struct failure *why);
 
 /* Maps a board from its two memfds, checks size, seals and version, closes them. Control is not
  * inherited by children (MADV_DONTFORK). Returns 0 or -1. */
@@ -151,5 +152,7 @@ struct board_row {
 /* Reads a row. False when the slot is free. */
 bool board_read(const struct board *board, uint32_t slot, struct board_row *row);
 
-/* Live sessions of a service in all generations. */
+/* Live sessions of a service in all generations, and of all services. Looks at the blocks that are
+ * in use, which are few. */
 uint32_t board_service_live(const struct board *board, uint32_t service);
+uint32_t board_live(const struct board *board);

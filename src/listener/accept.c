@@ -58,11 +58,10 @@ static bool has_room(struct listener *listener, enum board_cause *cause, uint64_
         *again_ms = UINT64_MAX;
         return false;
     }
-    if (atomic_load_explicit(&listener->block->siblings, memory_order_relaxed) > 0 &&
-        board_service_live(&listener->board, listener->service_index) >= service->instances)
+    if (board_service_live(&listener->board, listener->service_index) >= service->instances)
         return false;
     *cause = CAUSE_MAX_SESSIONS;
-    if (!slots_ready(listener))
+    if (board_live(&listener->board) >= listener->board.sessions_max || !slots_ready(listener))
         return false;
     *cause = CAUSE_CPS;
     *again_ms = bucket_next(&listener->cps, &service->cps, listener->now_ms);

@@ -83,6 +83,7 @@ int children_fork(struct listener *listener, int fd, const struct address *clien
 
     address_format_peer(client, listener->service->log_address, text, sizeof(text));
     board_slot_open(&listener->board, slot, listener->block_index, text, child.since_us);
+    session_prepare_title(client, listener->service);
     /* No handlers of pthread_atfork(3) to run, and none wanted. */
     child.pid = _Fork();
     if (child.pid == 0)

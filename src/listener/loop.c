@@ -30,7 +30,7 @@ static void open_for_clients(struct listener *listener)
 {
     const struct service *service = listener->service;
     for (unsigned int i = 0; i < listener->port_count; i++)
-        session_prepare(listener->ports[i].fd, service);
+        session_prepare_socket(listener->ports[i].fd, service);
     bucket_fill(&listener->cps, &service->cps, listener->now_ms);
     listener->phase = PHASE_ACCEPTING;
 }

@@ -3,12 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A free slot that is kept lets its neighbours' chunk go back; more than this many are given up. */
-enum { SPARE = 4 * BOARD_CHUNK };
-
 int slots_init(struct slots *slots, uint32_t room)
 {
-    slots->room = room + SPARE + 2 * BOARD_CHUNK;
+    slots->room = room + BOARD_SPARE + 2 * BOARD_CHUNK;
     slots->free = calloc(slots->room, sizeof(*slots->free));
     return slots->free == NULL ? -ENOMEM : 0;
 }
@@ -57,6 +54,6 @@ void slots_give(struct listener *listener, uint32_t slot)
     struct slots *slots = &listener->slots;
     board_slot_close(&listener->board, slot);
     slots->free[slots->count++] = slot;
-    if (slots->count > SPARE)
+    if (slots->count > BOARD_SPARE)
         give_back(listener, slot);
 }

@@ -145,7 +145,7 @@ static void accepted(struct master *master)
     } else {
         log_event(EVENT_RELOAD_OK, NULL, "%zu services", master->conf->count);
         control_answer(master, true, &master->reload.remarks, NULL);
-        report_status(master);
+        report_reloaded(master);
     }
     conf_mistakes_free(&master->reload.remarks);
     master->reload.remarks = (struct conf_mistakes){ 0 };
@@ -161,7 +161,7 @@ static void rejected(struct master *master, const char *reason)
     else
         report_mistakes(mistakes, true);
     control_answer(master, false, mistakes, reason);
-    report_status(master);
+    report_reloaded(master);
     conf_mistakes_free(mistakes);
     *mistakes = (struct conf_mistakes){ 0 };
 }

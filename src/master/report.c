@@ -51,7 +51,7 @@ static void summarize(const struct master *master, char *text, size_t size)
 {
     char services[32], sessions[32];
     plural(services, sizeof(services), (unsigned int)master->conf->count, "service");
-    plural(sessions, sizeof(sessions), services_live(master), "session");
+    plural(sessions, sizeof(sessions), board_live(&master->board), "session");
     snprintf(text, size, "%s, %s", services, sessions);
 }
 
@@ -224,18 +224,30 @@ void report_titles(struct master *master)
     title_set("forkechod: master [%s]", text);
 }
 
+static void describe_state(const struct master *master, char *text, size_t size)
+{
+    char summary[128];
+    summarize(master, summary, sizeof(summary));
+    snprintf(text, size, "%s%s%s", master->life == LIFE_STOPPING ? "stopping, " : "", summary,
+             master->reload.rejected ? "; reload rejected, the old configuration is in force" : "");
+}
+
 void report_status(struct master *master)
 {
     static char shown[256];
-    char text[128], status[256];
+    char text[256];
     if (master->conf == NULL || master->life == LIFE_STARTING)
         return;
-    summarize(master, text, sizeof(text));
-    snprintf(status, sizeof(status), "%s%s%s", master->life == LIFE_STOPPING ? "stopping, " : "",
-             text,
-             master->reload.rejected ? "; reload rejected, the old configuration is in force" : "");
-    if (strcmp(status, shown) == 0)
+    describe_state(master, text, sizeof(text));
+    if (strcmp(text, shown) == 0)
         return;
-    memcpy(shown, status, sizeof(shown));
-    systemd_status(status);
+    memcpy(shown, text, sizeof(shown));
+    systemd_status(text);
+}
+
+void report_reloaded(struct master *master)
+{
+    char text[256];
+    describe_state(master, text, sizeof(text));
+    systemd_ready(text);
 }

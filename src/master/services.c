@@ -47,16 +47,6 @@ unsigned int services_generations(const struct master *master, uint32_t service)
     return count;
 }
 
-/* Listeners look at other generations' sessions only when there are any. */
-static void tell_siblings(struct master *master, uint32_t service)
-{
-    unsigned int others = services_generations(master, service) - 1;
-    for (int i = 0; i < BOARD_BLOCKS; i++)
-        if (master->generations[i].state != GENERATION_NONE &&
-            master->generations[i].service == service)
-            atomic_store(&master->board.blocks[i].siblings, others);
-}
-
 /* Who serves: the service's own user, or the daemon's. */
 static int find_identity(const struct master *master, const struct service *image,
                          struct identity *out, struct failure *why)
@@ -100,7 +90,6 @@ struct generation *services_spawn(struct master *master, struct service_state *s
         board_block_free(&master->board, (unsigned int)block);
         return NULL;
     }
-    tell_siblings(master, index);
     return generation;
 }
 
@@ -160,13 +149,4 @@ void services_bury(struct master *master, struct generation *generation)
     channel_close(&generation->channel);
     board_block_free(&master->board, index);
     generation->state = GENERATION_NONE;
-    tell_siblings(master, generation->service);
-}
-
-unsigned int services_live(const struct master *master)
-{
-    unsigned int live = 0;
-    for (uint32_t i = 0; i < master->service_count; i++)
-        live += board_service_live(&master->board, i);
-    return live;
 }

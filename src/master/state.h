@@ -118,7 +118,6 @@ void services_restart_due(struct master *master);
 /* Adds a generation's numbers to its service and frees its block. */
 void services_bury(struct master *master, struct generation *generation);
 unsigned int services_generations(const struct master *master, uint32_t service);
-unsigned int services_live(const struct master *master);
 
 /* reload.c */
 void reload_begin(struct master *master);
@@ -162,3 +161,5 @@ void report_session_end(struct master *master, const char *service, const struct
 void report_state(struct master *master); /* USR1 */
 void report_titles(struct master *master);
 void report_status(struct master *master);
+/* The running reload has ended, well or not. */
+void report_reloaded(struct master *master);

@@ -33,7 +33,7 @@ void stop_begin(struct master *master, bool at_once)
     }
     master->life = LIFE_STOPPING;
     systemd_stopping("stopping");
-    log_event(EVENT_STOP, NULL, "%u sessions, %s", services_live(master),
+    log_event(EVENT_STOP, NULL, "%u sessions, %s", board_live(&master->board),
               at_once ? "ended at once" : "which may finish");
     abandon_reload(master);
     master->end_at_ms = master->now_ms + (at_once ? 0 : grace);

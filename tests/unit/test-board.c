@@ -12,16 +12,27 @@
 
 static struct board board;
 static struct failure why;
+static uint32_t slots;
 
 static void make_board(void)
 {
     ck_assert_int_eq(board_create(&board, 100, &why), 0);
+    slots = board.slots;
 }
 
-START_TEST(slots_are_rounded_up_to_chunks)
+START_TEST(there_is_a_slot_for_each_session_whatever_listeners_keep_to_themselves)
 {
-    ck_assert_uint_eq(board.slots, 112);
-    ck_assert_uint_eq(board.chunks, 7);
+    uint32_t hint = 0;
+    for (int i = 0; i < BOARD_BLOCKS - 1; i++) {
+        unsigned int block = (unsigned int)board_block_take(&board, (uint32_t)i + 1, 0);
+        for (int kept = 0; kept < BOARD_SPARE + BOARD_CHUNK; kept += BOARD_CHUNK)
+            ck_assert_int_ge(board_chunk_take(&board, block, &hint), 0);
+    }
+    unsigned int last = (unsigned int)board_block_take(&board, 999, 0);
+    uint32_t got = 0;
+    while (board_chunk_take(&board, last, &hint) >= 0)
+        got += BOARD_CHUNK;
+    ck_assert_uint_ge(got, 100);
 }
 END_TEST
 
@@ -38,10 +49,10 @@ END_TEST
 START_TEST(two_generations_never_get_the_same_chunk)
 {
     uint32_t hint_a = 0, hint_b = 0;
-    bool taken[112] = { false };
+    bool *taken = calloc(slots, sizeof(*taken));
     int a = board_block_take(&board, 1, 0), b = board_block_take(&board, 2, 0);
     ck_assert_int_ne(a, b);
-    for (int i = 0; i < 7; i++) {
+    for (uint32_t i = 0; i < slots / BOARD_CHUNK; i++) {
         int64_t slot = i % 2 ? board_chunk_take(&board, (unsigned int)a, &hint_a)
                              : board_chunk_take(&board, (unsigned int)b, &hint_b);
         ck_assert_int_ge(slot, 0);
@@ -49,6 +60,7 @@ START_TEST(two_generations_never_get_the_same_chunk)
         taken[slot] = true;
     }
     ck_assert_int_eq(board_chunk_take(&board, (unsigned int)a, &hint_a), -1);
+    free(taken);
 }
 END_TEST
 
@@ -84,6 +96,9 @@ START_TEST(live_sessions_of_a_service_are_counted_over_its_generations)
     atomic_store(&board.blocks[b].live, 4);
     atomic_store(&board.blocks[other].live, 100);
     ck_assert_uint_eq(board_service_live(&board, 4), 7);
+    ck_assert_uint_eq(board_live(&board), 107);
+    board_block_free(&board, (unsigned int)other);
+    ck_assert_uint_eq(board_live(&board), 7);
 }
 END_TEST
 
@@ -215,7 +230,7 @@ int main(void)
 {
     TCase *cases = tcase_create("board");
     tcase_add_checked_fixture(cases, make_board, NULL);
-    tcase_add_test(cases, slots_are_rounded_up_to_chunks);
+    tcase_add_test(cases, there_is_a_slot_for_each_session_whatever_listeners_keep_to_themselves);
     tcase_add_test(cases, a_board_that_cannot_be_mapped_says_what_to_lower);
     tcase_add_test(cases, two_generations_never_get_the_same_chunk);
     tcase_add_test(cases, a_freed_generation_gives_all_its_chunks_back);
