@@ -27,7 +27,7 @@
 static struct conf_request request_of(const struct options *options)
 {
     struct conf_request request = { .file = options->file,
-                                    .overrides = options->overrides,
+                                    .overrides = (const char *const *)options->overrides,
                                     .override_count = options->override_count };
     request.handler_count = handler_names(&request.handlers);
     return request;

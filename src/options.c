@@ -85,10 +85,10 @@ static int set_file(struct options *options, const char *path)
     return options->file == NULL ? complain(EX_OSERR, path, strerror(ENOMEM)) : 0;
 }
 
-static int add_override(struct options *options, const char *text)
+/* Takes over `text`, an allocation or NULL. */
+static int add_override(struct options *options, char *text)
 {
-    const char **more =
-        reallocarray(options->overrides, options->override_count + 1, sizeof(*more));
+    char **more = reallocarray(options->overrides, options->override_count + 1, sizeof(*more));
     if (text == NULL || more == NULL)
         return complain(EX_OSERR, "the command line", strerror(ENOMEM));
     options->overrides = more;
@@ -108,7 +108,7 @@ static int add_setting(struct options *options, const char *key, const char *val
  * come first, so that -o has the last word. */
 static int set_fileless(struct options *options)
 {
-    const char **given = options->overrides;
+    char **given = options->overrides;
     size_t count = options->override_count;
     int status;
 
@@ -143,7 +143,8 @@ static int take(struct options *options, int letter, const char *argument)
         options->mode = MODE_DUMP;
         return 0;
     case 'o':
-        return add_override(options, argument);
+        /* A copy: the title will be written over the arguments. */
+        return add_override(options, strdup(argument));
     case '1':
         options->print_addresses = true;
         return 0;

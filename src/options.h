@@ -10,10 +10,10 @@ struct options {
     enum mode mode;
     bool foreground;
     bool print_addresses;
-    char *file;             /* absolute; NULL with --listen and -i */
-    const char *listen;     /* --listen */
-    const char *handler;    /* --handler */
-    const char **overrides; /* -o, and what --listen and --handler come to */
+    char *file;          /* absolute; NULL with --listen and -i */
+    const char *listen;  /* --listen */
+    const char *handler; /* --handler */
+    char **overrides;    /* -o, and what --listen and --handler come to */
     size_t override_count;
 };
 
