@@ -10,10 +10,13 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+enum { PREPARED_MAX = 256 };
+
 static struct {
     char *text;
     size_t room; /* 0 until title_init has worked */
     size_t used; /* bytes from the start that may not be zero */
+    char prepared[PREPARED_MAX];
 } title;
 
 /* The strings lie one behind the other: argv, then the environment (execve(2)). */
@@ -75,6 +78,14 @@ void title_init(int argc, char **argv)
     title.room = title.used = size;
 }
 
+/* Whatever the last title left behind its end goes. */
+static void end_at(size_t end)
+{
+    while (title.used > end)
+        title.text[--title.used] = '\0';
+    title.used = end;
+}
+
 void title_set(const char *format, ...)
 {
     va_list arguments;
@@ -85,9 +96,27 @@ void title_set(const char *format, ...)
     int length = vsnprintf(title.text, title.room, format, arguments);
     va_end(arguments);
     size_t end = length < 0 ? 0 : (size_t)length;
-    if (end > title.room - 1)
-        end = title.room - 1;
-    if (title.used > end)
-        memset(title.text + end, 0, title.used - end);
-    title.used = end;
+    end_at(end < title.room ? end : title.room - 1);
+}
+
+void title_prepare(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(title.prepared, sizeof title.prepared, format, arguments);
+    va_end(arguments);
+}
+
+bool title_show(void)
+{
+    size_t end = 0;
+
+    if (!*title.prepared)
+        return false;
+    for (; end + 1 < title.room && title.prepared[end]; end++)
+        title.text[end] = title.prepared[end];
+    if (title.room > 1)
+        end_at(end);
+    return true;
 }
