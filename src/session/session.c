@@ -16,7 +16,7 @@
 
 enum { SESSION_FD = 3 };
 
-void session_prepare(int fd, const struct service *service)
+void session_prepare_socket(int fd, const struct service *service)
 {
     const struct stream_settings settings = {
         .tcp_nodelay = service->tcp_nodelay,
@@ -32,6 +32,15 @@ void session_prepare(int fd, const struct service *service)
     sockets_prepare_streams(fd, &settings);
 }
 
+void session_prepare_title(const struct address *client, const struct service *service)
+{
+    bool known = client->socket.any.sa_family != AF_UNSPEC;
+    char text[ADDRESS_TEXT_MAX];
+
+    address_format_peer(client, known ? service->log_address : ADDRESS_NONE, text, sizeof text);
+    title_prepare("forkechod: session %s %s", service->service_name, text);
+}
+
 static void show(const struct stream *stream, enum board_activity activity)
 {
     board_session_update(stream->context, activity, clock_us(), stream->bytes_in, stream->bytes_out,
@@ -41,15 +50,6 @@ static void show(const struct stream *stream, enum board_activity activity)
 static void show_progress(struct stream *stream)
 {
     show(stream, stream->waits ? SESSION_WRITING : SESSION_READING);
-}
-
-static void set_title(const struct address *client, const struct service *service)
-{
-    bool known = client->socket.any.sa_family != AF_UNSPEC;
-    char text[ADDRESS_TEXT_MAX];
-
-    address_format_peer(client, known ? service->log_address : ADDRESS_NONE, text, sizeof text);
-    title_set("forkechod: session %s %s", service->service_name, text);
 }
 
 /* A limit that cannot be set is above one that is in force already. */
@@ -99,7 +99,10 @@ static enum session_end serve(struct stream *stream, const struct address *clien
     const struct handler *handler = handler_find(service->handler);
     const struct manners manners = { service->delay, service->quit, service->once };
 
-    set_title(client, service);
+    if (!title_show()) {
+        session_prepare_title(client, service);
+        title_show();
+    }
     set_limits(service);
     if (service->session_timeout)
         set_lifetime(service->session_timeout);
@@ -123,7 +126,7 @@ enum session_end session_serve(int fd, const struct address *client, const struc
     struct stream stream = { .in = fd, .out = fd, .is_socket = true, .context = row };
 
     if (address_is_unix(client))
-        session_prepare(fd, service);
+        session_prepare_socket(fd, service);
     enum session_end end = serve(&stream, client, service);
     if (counts)
         *counts = stream;
@@ -154,7 +157,7 @@ enum session_end session_serve_standard(const struct service *service, struct st
     }
     make_blocking(stream.in);
     make_blocking(stream.out);
-    session_prepare(stream.in, service);
+    session_prepare_socket(stream.in, service);
     enum session_end end = serve(&stream, &client, service);
     if (counts)
         *counts = stream;
@@ -187,6 +190,7 @@ _Noreturn void session_main(int fd, const struct address *client, const struct s
     reset_signals();
     if (fd != SESSION_FD && dup2(fd, SESSION_FD) < 0)
         _exit(SESSION_SYSTEM);
-    io_close_all_but(own, 1);
+    if (close_range(SESSION_FD + 1, ~0U, 0) < 0)
+        io_close_all_but(own, 1);
     _exit((int)session_serve(SESSION_FD, client, service, row, NULL));
 }

@@ -11,7 +11,10 @@
 
 /* Gives a TCP socket the service's time limits and options: a listening one, whose connections
  * inherit them, or a client's. A Unix socket gets the time limits alone, and hands none on. */
-void session_prepare(int fd, const struct service *service);
+void session_prepare_socket(int fd, const struct service *service);
+
+/* What a listener does before it forks, so that the child has less to do: prepares the title. */
+void session_prepare_title(const struct address *client, const struct service *service);
 
 /* Serves the client on `fd` and closes it: socket options that were not inherited from the
  * listening socket (a Unix socket's), handler, lingering close, hold_process. Returns why it ended.
