@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "talk.h"
 
 #include <netinet/in.h>

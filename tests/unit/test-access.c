@@ -1,6 +1,4 @@
 /* The access layer: who may come in, how many of one source, how fast. */
-#include "config.h"
-
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,4 @@
 /* The handlers, as their clients see them. */
-#include "config.h"
-
 #include "test-service.h"
 
 #include <arpa/inet.h>

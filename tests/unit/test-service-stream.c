@@ -1,6 +1,4 @@
 /* What a stream does about clients that are slow, silent, gone, or done with their half. */
-#include "config.h"
-
 #include "test-service.h"
 
 #include <netinet/in.h>

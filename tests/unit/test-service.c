@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "test-service.h"
 
 int main(void)

@@ -1,6 +1,4 @@
 /* A session's process, as its client, its listener and ps see it. */
-#include "config.h"
-
 #include "talk.h"
 
 #include <arpa/inet.h>
@@ -67,6 +65,7 @@ static void be_a_listener(void)
 
 static void start(struct talk *talk, const struct address *client)
 {
+    session_prepare_title(client, &service);
     talk->pid = fork();
     ck_assert_int_ge(talk->pid, 0);
     if (talk->pid == 0) {
@@ -279,19 +278,25 @@ START_TEST(nothing_of_the_listener_is_left_in_a_session)
 }
 END_TEST
 
-/* What ps(1) shows of a session with this client. */
-static void expect_title(const struct address *client, const char *expected)
+/* What ps(1) shows of the session. */
+static void expect_title(const struct talk *talk, const char *expected)
 {
-    struct talk talk = talk_unix();
     char path[64], title[256] = "";
 
-    start(&talk, client);
-    expect_service(&talk);
-    snprintf(path, sizeof path, "/proc/%d/cmdline", talk.pid);
+    snprintf(path, sizeof path, "/proc/%d/cmdline", talk->pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ck_assert_int_gt(io_read_full(fd, title, sizeof title - 1), 0);
     close(fd);
     ck_assert_str_eq(title, expected);
+}
+
+static void expect_title_for(const struct address *client, const char *expected)
+{
+    struct talk talk = talk_unix();
+
+    start(&talk, client);
+    expect_service(&talk);
+    expect_title(&talk, expected);
     shutdown(talk.client, SHUT_WR);
     reap(&talk, SESSION_CRASHED);
 }
@@ -299,12 +304,12 @@ static void expect_title(const struct address *client, const char *expected)
 START_TEST(ps_shows_service_and_client)
 {
     use("echo");
-    expect_title(&tcp_client, "forkechod: session test 192.0.2.7:51234");
-    expect_title(&unix_client, "forkechod: session test unix");
+    expect_title_for(&tcp_client, "forkechod: session test 192.0.2.7:51234");
+    expect_title_for(&unix_client, "forkechod: session test unix");
     service.log_address = ADDRESS_MASKED;
-    expect_title(&tcp_client, "forkechod: session test 192.0.2.0");
+    expect_title_for(&tcp_client, "forkechod: session test 192.0.2.0");
     service.log_address = ADDRESS_NONE;
-    expect_title(&tcp_client, "forkechod: session test -");
+    expect_title_for(&tcp_client, "forkechod: session test -");
 }
 END_TEST
 
@@ -419,6 +424,7 @@ START_TEST(one_client_mode_serves_pipes)
     close(out[1]);
     say(in[1], "pipes", 5);
     expect(out[0], "PIPES", 5);
+    expect_title(&talk, "forkechod: session test -");
     close(in[1]);
     expect_end(out[0]);
     ck_assert_int_eq(reap(&talk, SESSION_CRASHED), SESSION_CLOSED);
