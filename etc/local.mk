@@ -20,4 +20,20 @@ dist_bashcompletion_DATA = etc/completion/forkecho etc/completion/forkechod
 
 # In force only where an administrator copies them to.
 examplesdir = $(docdir)/examples
-dist_examples_DATA =
+dist_examples_DATA = doc/examples/classic.conf
+
+# The configuration belongs to the administrator as soon as it is there: installing again leaves it
+# as it is, and uninstalling takes it away only if nobody changed it.
+EXTRA_DIST += etc/forkechod.conf
+CLEANFILES += etc/installed.conf
+etc/installed.conf: etc/forkechod.conf Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && \
+	$(SED) 's,^#user = forkechod$$,#user = $(daemon_user),' $(srcdir)/etc/forkechod.conf > $@
+all-local: etc/installed.conf
+install-data-local: etc/installed.conf
+	$(MKDIR_P) "$(DESTDIR)$(sysconfdir)"
+	test -e "$(DESTDIR)$(sysconfdir)/forkechod.conf" || \
+	$(INSTALL_DATA) etc/installed.conf "$(DESTDIR)$(sysconfdir)/forkechod.conf"
+uninstall-local: etc/installed.conf
+	! cmp -s etc/installed.conf "$(DESTDIR)$(sysconfdir)/forkechod.conf" || \
+	rm "$(DESTDIR)$(sysconfdir)/forkechod.conf"

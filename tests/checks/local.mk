@@ -2,3 +2,8 @@
 
 dist_check_SCRIPTS += tests/checks/catalog.sh
 TESTS += tests/checks/catalog.sh
+
+# Documents against options.def.
+EXTRA_DIST += tests/checks/options.py
+dist_check_SCRIPTS += tests/checks/shipped-conf.py
+TESTS += tests/checks/shipped-conf.py
