@@ -9,6 +9,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "service/handlers.h"
+
 enum { OPTION_LISTEN = 256, OPTION_HANDLER, OPTION_HELP, OPTION_VERSION };
 
 static const struct {
@@ -31,6 +33,15 @@ static const struct {
 };
 enum { TABLE = sizeof(table) / sizeof(table[0]) };
 
+static void print_handlers(void)
+{
+    const char *const *names;
+    size_t count = handler_names(&names);
+    puts("\nHandlers:");
+    for (size_t i = 0; i < count; i++)
+        printf("  %-10s %s\n", names[i], handler_find(names[i])->summary);
+}
+
 void options_print_help(void)
 {
     puts("usage: forkechod [-c FILE] [-F] [-t | -T] [-o SECTION.KEY=VALUE]... [-1]\n"
@@ -44,6 +55,7 @@ void options_print_help(void)
                  table[i].argument ? table[i].argument : "");
         printf("  %s %-28s %s\n", letter, word, table[i].help);
     }
+    print_handlers();
     puts("\nSee forkechod(8) and forkechod.conf(5).");
 }
 

@@ -7,3 +7,6 @@ TESTS += tests/checks/catalog.sh
 EXTRA_DIST += tests/checks/options.py
 dist_check_SCRIPTS += tests/checks/shipped-conf.py
 TESTS += tests/checks/shipped-conf.py
+
+dist_check_SCRIPTS += tests/checks/layers.sh tests/checks/documents.sh
+TESTS += tests/checks/layers.sh tests/checks/documents.sh
