@@ -16,7 +16,8 @@ defaultdir = $(sysconfdir)/default
 dist_default_DATA = etc/default/forkechod
 
 bashcompletiondir = $(datadir)/bash-completion/completions
-dist_bashcompletion_DATA = etc/completion/forkecho etc/completion/forkechod
+dist_bashcompletion_DATA = etc/completion/forkecho etc/completion/forkechoctl \
+	etc/completion/forkechod
 
 # In force only where an administrator copies them to.
 examplesdir = $(docdir)/examples

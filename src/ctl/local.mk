@@ -1,3 +1,8 @@
 sbin_PROGRAMS += src/ctl/forkechoctl
-src_ctl_forkechoctl_SOURCES = src/ctl/main.c
+src_ctl_forkechoctl_SOURCES = \
+	src/ctl/commands.c \
+	src/ctl/commands.h \
+	src/ctl/control.c \
+	src/ctl/control.h \
+	src/ctl/main.c
 src_ctl_forkechoctl_LDADD = src/base/libbase.a
