@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "ctl/commands.h"
 
 #include <err.h>

@@ -1,5 +1,3 @@
-#include "config.h"
-
 #include "ctl/control.h"
 
 #include <errno.h>

@@ -1,6 +1,4 @@
 /* forkechoctl: speaks with a running forkechod. */
-#include "config.h"
-
 #include <err.h>
 #include <getopt.h>
 #include <stdio.h>

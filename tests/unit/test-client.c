@@ -1,7 +1,5 @@
 /* What of forkecho can be judged without a network: the command line, addresses in turn, one
  * message's comparison, the numbers at the end. */
-#include "config.h"
-
 #include <check.h>
 #include <errno.h>
 #include <getopt.h>
