@@ -1,6 +1,8 @@
 # System tests: the real programs, in a directory of their own, on free ports, as any user.
-EXTRA_DIST += tests/system/tap.py
+EXTRA_DIST += tests/system/tap.py tests/system/harness.py tests/system/clients.py \
+	tests/system/processes.py
 
 system_tests = tests/system/forkecho.py tests/system/forkechoctl.py
+system_tests += tests/system/load.py
 dist_check_SCRIPTS += $(system_tests)
 TESTS += $(system_tests)

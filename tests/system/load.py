@@ -1,0 +1,95 @@
+"""Many clients, one after another and at once."""
+
+import time
+
+from clients import Load, asks, connect, exchange
+from harness import IS_ROOT, Daemon, free_port
+from processes import cpu_seconds, descriptors, wait_until
+from tap import case, note, run, scaled
+
+
+def open_descriptors(daemon):
+    """What master and listener have open. A master that cannot be looked into is left out."""
+    try:
+        return [len(descriptors(pid)) for pid in (daemon.pid, daemon.listener())]
+    except PermissionError:
+        assert not IS_ROOT
+        return []
+
+
+def serve(daemon, **keys):
+    port = free_port()
+    daemon.configure({"echo": dict({"listen": f"127.0.0.1:{port}"}, **keys)})
+    daemon.start()
+    exchange(port, b"warm")
+    daemon.expect("session end")
+    return port
+
+
+def run_load(mode, count, **keys):
+    with Daemon() as daemon:
+        port = serve(daemon, **keys)
+        before = open_descriptors(daemon)
+        with Load(mode, port, count) as load:
+            result = load.finish()
+        note(result)
+        assert result.answered == count and not result.lost, result
+        daemon.expect("session end: echo .* client closed", count=count, seconds=10)
+        daemon.wait_sessions(0)
+        daemon.expect_no_zombie()
+        assert open_descriptors(daemon) == before, (open_descriptors(daemon), before)
+
+
+@case("10 000 connections one after another are all answered, and nothing piles up", limit=60)
+def one_after_another():
+    run_load("serial", 10000)
+
+
+@case("2 000 clients at once are all answered, and nothing piles up", limit=60)
+def all_at_once():
+    run_load("crowd", 2000, instances=2000, backlog=4096)
+
+
+@case("the kernel's queue holds a crowd that is larger than `instances`", limit=60)
+def a_crowd_waits():
+    with Daemon() as daemon:
+        daemon.announce("throttled begin: echo: instances")
+        port = serve(daemon, instances=50, backlog=1024)
+        with Load("steady", port, 400) as load:
+            wait_until("every place is taken", lambda: len(daemon.sessions()) >= 45)
+            most = max(len(daemon.sessions()) for _ in range(20))
+            result = load.finish()
+        assert most <= 50, most
+        assert result.answered > 400 and not result.lost, result
+        daemon.expect("throttled end: echo: instances")
+
+
+@case("a client that is connected keeps its answers while thousands come and go", limit=60)
+def one_stays():
+    with Daemon() as daemon:
+        port = serve(daemon)
+        with connect(port) as client, Load("steady", port, 16) as load:
+            for turn in range(200):
+                text = b"turn %d" % turn
+                assert asks(client, text) == text
+            result = load.finish()
+        assert result.answered and not result.lost, result
+
+
+@case("200 clients that wait in silence cost no processor time", limit=60)
+def silence_is_free():
+    with Daemon() as daemon:
+        port = serve(daemon)
+        clients = [connect(port) for _ in range(200)]
+        daemon.wait_sessions(200)
+        before = [cpu_seconds(process.pid) for process in daemon.processes()]
+        time.sleep(2)
+        after = [cpu_seconds(process.pid) for process in daemon.processes()]
+        assert sum(after) - sum(before) < scaled(0.1), (before, after)
+        for client in clients:
+            client.close()
+        daemon.wait_sessions(0)
+
+
+if __name__ == "__main__":
+    run()
