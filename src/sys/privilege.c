@@ -59,9 +59,9 @@ static int find_self(const char *user, const char *group, struct identity *out, 
 
     if (*user && (!named || named->pw_uid != out->uid))
         return failure_set(why, EX_CONFIG,
-                           "user %s: only root can serve as another user (start the daemon as root "
-                           "or as %s, or take the key out)",
-                           user, user);
+                           "user %s: only root can serve as another user (start the daemon as "
+                           "root, or take the key out)",
+                           user);
     if (*group && find_group(group, &gid, why) < 0)
         return -1;
     if (gid != out->gid)
@@ -93,6 +93,17 @@ static int apply(capng_select_t which, struct failure *why)
                    result);
 }
 
+/* The ambient set first, by prctl(2): to lower the others takes capset(2), which a unit's system
+ * call filter may forbid with all that is privileged. Then, for who is not root, they are what the
+ * unit gave, and of no use: the execve(2) to come leaves what is ambient. */
+static int apply_own(bool root, struct failure *why)
+{
+    if (apply(CAPNG_SELECT_AMBIENT, why) < 0)
+        return -1;
+    int result = apply(CAPNG_SELECT_CAPS, why);
+    return result < 0 && errno == EPERM && !root ? 0 : result;
+}
+
 static int read_own(struct failure *why)
 {
     if (capng_get_caps_process() == 0)
@@ -101,7 +112,7 @@ static int read_own(struct failure *why)
 }
 
 /* Leaves in libcap-ng's state what is both there now and kept. */
-static void keep_needed(bool root)
+static void keep_needed(void)
 {
     bool has[KEPT][SETS];
 
@@ -110,29 +121,23 @@ static void keep_needed(bool root)
             has[i][set] = capng_have_capability(sets[set], kept[i]);
     capng_clear(CAPNG_SELECT_ALL);
     for (int i = 0; i < KEPT; i++)
-        for (int set = 0; set < SETS; set++) {
-            /* root's come back at each execve(2) anyway, by way of the bounding set */
-            bool handed_on = sets[set] == CAPNG_INHERITABLE || sets[set] == CAPNG_AMBIENT;
-            if (has[i][set] && !(root && handed_on))
+        for (int set = 0; set < SETS; set++)
+            if (has[i][set])
                 capng_update(CAPNG_ADD, sets[set], kept[i]);
-        }
 }
 
 int privilege_limit_master(struct failure *why)
 {
-    bool root = privilege_is_root();
-
     if (read_own(why) < 0)
         return -1;
-    if (root && (!capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) ||
-                 !capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID)))
+    if (privilege_is_root() && (!capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) ||
+                                !capng_have_capability(CAPNG_EFFECTIVE, CAP_SETGID)))
         return failure_set(why, EX_NOPERM,
                            "root without CAP_SETUID and CAP_SETGID cannot serve clients as another "
                            "user (give it these, or start it as that user)");
     bool bounds = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
-    keep_needed(root);
-    if ((bounds && apply(CAPNG_SELECT_BOUNDS, why) < 0) || apply(CAPNG_SELECT_CAPS, why) < 0 ||
-        apply(CAPNG_SELECT_AMBIENT, why) < 0)
+    keep_needed();
+    if ((bounds && apply(CAPNG_SELECT_BOUNDS, why) < 0) || apply_own(privilege_is_root(), why) < 0)
         return -1;
 #ifndef WITH_SANITIZERS /* whose leak check traces the process */
     prctl(PR_SET_DUMPABLE, 0);
@@ -151,11 +156,12 @@ static int become(const struct identity *identity, struct failure *why)
     return 0;
 }
 
-static bool has_capability(bool bounds)
+/* Root's every set; of others the ambient one, which is all that an execve(2) hands on. */
+static bool has_capability(bool root, bool bounds)
 {
     for (int set = 0; set < SETS; set++)
         for (unsigned int capability = 0; capability <= CAP_LAST_CAP; capability++)
-            if ((bounds || sets[set] != CAPNG_BOUNDING_SET) &&
+            if ((sets[set] == CAPNG_BOUNDING_SET ? bounds : root || sets[set] == CAPNG_AMBIENT) &&
                 capng_have_capability(sets[set], capability))
                 return true;
     return false;
@@ -177,7 +183,7 @@ static int verify(const struct identity *identity, bool was_root, bool bounds, s
         return failure_set(why, EX_NOPERM, "privilege is left: groups, or the way back to root");
     if (read_own(why) < 0)
         return -1;
-    if (has_capability(bounds))
+    if (has_capability(was_root, bounds))
         return failure_set(why, EX_NOPERM, "privilege is left: capabilities");
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
         return failure_set(why, EX_NOPERM, "privilege is left: no_new_privs is not set");
@@ -195,7 +201,7 @@ int privilege_drop(const struct identity *identity, struct failure *why)
     if ((bounds && apply(CAPNG_SELECT_BOUNDS, why) < 0) || (root && become(identity, why) < 0))
         return -1;
     capng_clear(CAPNG_SELECT_ALL);
-    if (apply(CAPNG_SELECT_CAPS, why) < 0 || apply(CAPNG_SELECT_AMBIENT, why) < 0)
+    if (apply_own(root, why) < 0)
         return -1;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return explain(why, errno, NULL, "cannot set no_new_privs");
