@@ -317,8 +317,10 @@ bool board_read(const struct board *board, uint32_t slot, struct board_row *row)
 
 static uint32_t count_live(const struct board *board, bool every, uint32_t service)
 {
-    uint32_t used = atomic_load_explicit(&board->header->blocks_used, memory_order_relaxed);
     uint32_t live = 0;
+    if (board->header == NULL) /* a start that failed before there was a board */
+        return 0;
+    uint32_t used = atomic_load_explicit(&board->header->blocks_used, memory_order_relaxed);
     for (uint32_t i = 0; i < used && i < BOARD_BLOCKS; i++) {
         const struct board_block *block = &board->blocks[i];
         if (atomic_load_explicit(&block->used, memory_order_relaxed) != 0 &&

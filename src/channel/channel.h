@@ -19,6 +19,8 @@ enum record_kind {
                      to accept from until their queue was empty once, at most `duration_us` (0: as
                      long as that takes), before they are closed; the others are closed now */
     RECORD_END_ALL, /* end every session now */
+    RECORD_WARD, /* should the master die: end the sessions of group `pid` too, which outlived their
+                    own listener; with `count` 0: no longer */
     /* listener to master */
     RECORD_READY = 32, /* set up, waiting for GO */
     RECORD_FAILED,     /* could not set up: `text` */

@@ -10,6 +10,7 @@
  *   slots.c     slots of the board, taken by the chunk
  *   refuse.c    clients that are told no
  *   episode.c   storms are told by begin and end
+ *   orphan.c    what is left to do when the master is gone
  */
 #pragma once
 
@@ -74,6 +75,18 @@ struct refused {
     uint64_t deadline_ms;
 };
 
+/* Process groups of sessions that outlived their own listener: the master's children, and when that
+ * is gone, nobody's. */
+enum { WARDS_MAX = 64 };
+
+struct orphan {
+    bool yes;           /* the master is gone */
+    uint64_t end_at_ms; /* when the sessions are ended; 0: never, or done */
+    uint64_t kill_at_ms;
+    pid_t wards[WARDS_MAX];
+    unsigned int ward_count;
+};
+
 enum phase { PHASE_WAITING, PHASE_ACCEPTING, PHASE_DRAINING };
 
 struct listener {
@@ -87,11 +100,9 @@ struct listener {
     int signals; /* base/signals.h */
 
     enum phase phase;
-    bool orphaned; /* the master is gone */
     bool verbose;
     uint64_t drain_deadline_ms; /* for last calls; 0: none */
-    uint64_t end_at_ms;         /* orphaned: when the sessions are ended; 0: never */
-    uint64_t kill_at_ms;
+    struct orphan orphan;
 
     struct port ports[SERVICE_SOCKETS_MAX];
     unsigned int port_count;
@@ -114,6 +125,8 @@ struct listener {
 int loop_run(struct listener *listener);
 /* Blocks the signals that the loop takes; returns their descriptor or -errno. */
 int loop_open_signals(void);
+/* Takes no more clients; `last` has the bits of the ports that are emptied first. */
+void loop_drain(struct listener *listener, uint64_t last);
 
 /* accept.c: takes what waits at a port, at most 16. */
 void accept_port(struct listener *listener, struct port *port);
@@ -148,3 +161,14 @@ void episode_note(struct listener *listener, enum board_cause cause, bool refusi
                   const char *client, int error);
 /* Ends those in which nothing happened for a while. `all`: every one. */
 void episode_expire(struct listener *listener, bool all);
+
+/* orphan.c: closes the sockets at once; the sessions may finish for graceful_timeout. */
+void orphan_become(struct listener *listener);
+/* Looks after another group too, or no longer. */
+void orphan_ward(struct listener *listener, pid_t group, bool yes);
+/* Ends those that have not finished. */
+void orphan_expire(struct listener *listener);
+/* Whether the groups it looks after are gone. */
+bool orphan_wards_gone(struct listener *listener);
+/* Ends the sessions, its own and those it looks after. */
+void orphan_end_sessions(struct listener *listener);

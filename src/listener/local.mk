@@ -7,6 +7,7 @@ src_listener_listener_SOURCES = \
 	src/listener/listener.h \
 	src/listener/loop.c \
 	src/listener/main.c \
+	src/listener/orphan.c \
 	src/listener/refuse.c \
 	src/listener/slots.c
 src_listener_listener_LDADD = \

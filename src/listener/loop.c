@@ -35,8 +35,7 @@ static void open_for_clients(struct listener *listener)
     listener->phase = PHASE_ACCEPTING;
 }
 
-/* Takes no more clients; `last` has the bits of the ports that are emptied first. */
-static void drain(struct listener *listener, uint64_t last)
+void loop_drain(struct listener *listener, uint64_t last)
 {
     listener->phase = PHASE_DRAINING;
     for (unsigned int i = 0; i < listener->port_count; i++) {
@@ -50,19 +49,6 @@ static void drain(struct listener *listener, uint64_t last)
     }
 }
 
-static void end_sessions(struct listener *listener)
-{
-    drain(listener, 0);
-    kill(0, SIGTERM);
-}
-
-static void become_orphan(struct listener *listener)
-{
-    listener->orphaned = true;
-    drain(listener, 0);
-    listener->end_at_ms = listener->now_ms + listener->service->graceful_timeout + 1;
-}
-
 static void obey(struct listener *listener, const struct record *record)
 {
     switch ((enum record_kind)record->kind) {
@@ -74,12 +60,15 @@ static void obey(struct listener *listener, const struct record *record)
         listener->verbose = record->count != 0;
         break;
     case RECORD_DRAIN:
-        drain(listener, listener->phase == PHASE_WAITING ? 0 : record->sockets);
+        loop_drain(listener, listener->phase == PHASE_WAITING ? 0 : record->sockets);
         if (record->duration_us > 0)
             listener->drain_deadline_ms = listener->now_ms + record->duration_us / 1000;
         break;
     case RECORD_END_ALL:
-        end_sessions(listener);
+        orphan_end_sessions(listener);
+        break;
+    case RECORD_WARD:
+        orphan_ward(listener, record->pid, record->count != 0);
         break;
     default: /* what a listener says itself */
         break;
@@ -93,7 +82,7 @@ static void listen_to_master(struct listener *listener)
     while ((got = channel_receive(&listener->channel, &record)) > 0)
         obey(listener, &record);
     if (got < 0)
-        become_orphan(listener);
+        orphan_become(listener);
 }
 
 static void look_at_signals(struct listener *listener)
@@ -102,10 +91,10 @@ static void look_at_signals(struct listener *listener)
     while ((number = signals_next(listener->signals)) != 0) {
         if (number == SIGCHLD)
             children_reap(listener);
-        else if (!listener->orphaned && getppid() != listener->master)
-            become_orphan(listener);
+        else if (getppid() != listener->master)
+            orphan_become(listener);
         else if (listener->phase != PHASE_DRAINING)
-            drain(listener, 0);
+            loop_drain(listener, 0);
     }
 }
 
@@ -118,14 +107,8 @@ static void look_at_clock(struct listener *listener)
             accept_retry(listener);
     }
     if (listener->drain_deadline_ms != 0 && now >= listener->drain_deadline_ms)
-        drain(listener, 0);
-    if (listener->end_at_ms != 0 && now >= listener->end_at_ms) {
-        listener->end_at_ms = 0;
-        listener->kill_at_ms = now + KILL_AFTER_MS;
-        end_sessions(listener);
-    }
-    if (listener->kill_at_ms != 0 && now >= listener->kill_at_ms)
-        kill(0, SIGKILL); /* this process too */
+        loop_drain(listener, 0);
+    orphan_expire(listener);
     accept_look_again(listener);
     refuse_expire(listener);
     episode_expire(listener, false);
@@ -147,13 +130,13 @@ static void show_title(const struct listener *listener)
 static bool is_done(struct listener *listener)
 {
     if (listener->phase != PHASE_DRAINING || listener->children.live > 0 ||
-        listener->retry.fd >= 0 || listener->refused_count > 0)
+        listener->retry.fd >= 0 || listener->refused_count > 0 || !orphan_wards_gone(listener))
         return false;
     for (unsigned int i = 0; i < listener->port_count; i++)
         if (listener->ports[i].fd >= 0)
             return false;
     episode_expire(listener, true);
-    return listener->orphaned || channel_flush(&listener->channel) <= 0;
+    return listener->orphan.yes || channel_flush(&listener->channel) <= 0;
 }
 
 static int time_to_wait(const struct listener *listener)
@@ -163,8 +146,8 @@ static int time_to_wait(const struct listener *listener)
     wait = clock_until(now, listener->pause_until_ms, wait);
     wait = clock_until(now, listener->full_until_ms, wait);
     wait = clock_until(now, listener->drain_deadline_ms, wait);
-    wait = clock_until(now, listener->end_at_ms, wait);
-    return clock_until(now, listener->kill_at_ms, wait);
+    wait = clock_until(now, listener->orphan.end_at_ms, wait);
+    return clock_until(now, listener->orphan.kill_at_ms, wait);
 }
 
 /* What is waited for: signals, the master, clients if they may come in, those refused that still
@@ -182,7 +165,7 @@ static void collect(struct listener *listener, struct poll_set *set)
     set->port_count = 0;
     set->refused_count = listener->refused_count;
     set->fds[0] = (struct pollfd){ .fd = listener->signals, .events = POLLIN };
-    set->fds[1].fd = listener->orphaned ? -1 : listener->channel.fd;
+    set->fds[1].fd = listener->orphan.yes ? -1 : listener->channel.fd;
     set->fds[1].events = to_master;
     set->count = FIXED;
     for (unsigned int i = 0; i < set->refused_count; i++)

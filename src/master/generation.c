@@ -163,6 +163,12 @@ void generation_set_verbose(struct generation *generation, bool verbose)
     tell(generation, &record);
 }
 
+void generation_ward(struct generation *generation, const struct generation *dead, bool yes)
+{
+    struct record record = { .kind = RECORD_WARD, .pid = dead->pid, .count = yes };
+    tell(generation, &record);
+}
+
 void generation_go(struct generation *generation, bool verbose)
 {
     struct record record = { .kind = RECORD_GO };

@@ -55,6 +55,8 @@ int generation_start(struct generation *generation, const struct generation_seed
 
 void generation_go(struct generation *generation, bool verbose);
 void generation_set_verbose(struct generation *generation, bool verbose);
+/* Should this process die: the listener is to end the sessions of that dead generation too. */
+void generation_ward(struct generation *generation, const struct generation *dead, bool yes);
 /* Takes no more clients. `last` has a bit for each of its sockets that is emptied before it is
  * closed, for at most limit_ms (0: as long as that takes). */
 void generation_drain(struct generation *generation, uint64_t last, uint64_t limit_ms);

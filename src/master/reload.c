@@ -65,8 +65,10 @@ static int prepare(struct master *master, const struct conf *conf, struct failur
 static void commit_service(struct master *master, struct service_state *service)
 {
     struct generation *old = service->current;
-    if (service->next != NULL)
+    if (service->next != NULL) {
         generation_go(service->next, report_is_verbose(master));
+        services_tell_wards(master, service->next);
+    }
     if (old != NULL)
         services_retire(master, old, 0);
     free(service->image);

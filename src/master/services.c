@@ -131,6 +131,18 @@ void services_restart_due(struct master *master)
     }
 }
 
+static bool is_dead_one_of(const struct generation *generation, uint32_t service)
+{
+    return generation->state == GENERATION_DEAD && generation->service == service;
+}
+
+void services_tell_wards(struct master *master, struct generation *generation)
+{
+    for (int i = 0; i < BOARD_BLOCKS; i++)
+        if (is_dead_one_of(&master->generations[i], generation->service))
+            generation_ward(generation, &master->generations[i], true);
+}
+
 void services_bury(struct master *master, struct generation *generation)
 {
     unsigned int index = (unsigned int)(generation - master->generations);
@@ -147,6 +159,8 @@ void services_bury(struct master *master, struct generation *generation)
     for (int i = 0; i < CAUSE_COUNT; i++)
         totals->refused[i] += block->refused[i];
     channel_close(&generation->channel);
+    if (service->current != NULL)
+        generation_ward(service->current, generation, false);
     board_block_free(&master->board, index);
     generation->state = GENERATION_NONE;
 }

@@ -115,6 +115,9 @@ void services_retire(struct master *master, struct generation *generation, uint6
 /* After the death of a service's listener: at once, or after a back-off. */
 void services_plan_restart(struct master *master, struct service_state *service, uint64_t lived_ms);
 void services_restart_due(struct master *master);
+/* Tells a service's listener which dead generations' sessions it has to end should the master die.
+ */
+void services_tell_wards(struct master *master, struct generation *generation);
 /* Adds a generation's numbers to its service and frees its block. */
 void services_bury(struct master *master, struct generation *generation);
 unsigned int services_generations(const struct master *master, uint32_t service);

@@ -25,6 +25,7 @@ static void became_ready(struct master *master, struct generation *generation)
     generation->state = GENERATION_READY;
     if (service->current == generation) {
         generation_go(generation, report_is_verbose(master));
+        services_tell_wards(master, generation);
         log_event(EVENT_LISTENER_RESTARTED, NULL, "service %s", service->name);
     }
 }
@@ -196,6 +197,9 @@ void watch_reap(struct master *master)
         if (before != GENERATION_DEAD && generation_has_died(generation, &info)) {
             listener_died(master, generation, &info);
             generation_bury_listener(generation);
+            struct generation *heir = service_of(master, generation)->current;
+            if (heir != NULL)
+                services_tell_wards(master, heir);
         }
         if (generation->state != GENERATION_DEAD)
             continue;
