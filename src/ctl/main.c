@@ -9,6 +9,9 @@
 #include "ctl/commands.h"
 #include "ctl/control.h"
 
+/* The preset of control_socket in conf/options.def; tests/checks/documents.sh compares them. */
+#define CONTROL_SOCKET "/run/forkechod/control"
+
 enum { TIMEOUT_MS = 60000, TIMEOUT_LIMIT_MS = 24 * 3600 * 1000 };
 
 static const struct option options[] = {
@@ -31,7 +34,7 @@ static void show_help(void)
                commands[i].arguments, commands[i].help);
     printf("\n"
            "Options:\n"
-           "  -s, --socket PATH   the control socket (" RUNSTATEDIR "/forkechod/control)\n"
+           "  -s, --socket PATH   the control socket (" CONTROL_SOCKET ")\n"
            "  -W, --timeout TIME  wait so long for an answer (1min; 0: for ever)\n"
            "  -h, --help          show this text and end\n"
            "  -V, --version       show the version and end\n"
@@ -111,7 +114,7 @@ static int run(const struct control *control, char **words)
 
 int main(int argc, char **argv)
 {
-    struct control control = { .path = RUNSTATEDIR "/forkechod/control", .timeout_ms = TIMEOUT_MS };
+    struct control control = { .path = CONTROL_SOCKET, .timeout_ms = TIMEOUT_MS };
 
     io_repair_standard();
     opterr = 0;

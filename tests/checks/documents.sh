@@ -44,6 +44,10 @@ for page in forkechod.8:src/forkechod forkechoctl.8:src/ctl/forkechoctl forkecho
     fi
 done
 
+sed -n 's/.*PATH, control_socket, 0, 0, "\([^"]*\)".*/\1/p' src/conf/options.def >"$work/preset"
+"$build/src/ctl/forkechoctl" --help | sed -n 's/.*the control socket (\(.*\))$/\1/p' >"$work/default"
+compare "forkechoctl looks for the control socket where forkechod makes it" "$work/preset" "$work/default"
+
 for page in man/*.[0-9]; do
     if command -v mandoc >/dev/null; then
         if mandoc -Tlint -W warning "$page" >"$work/lint" 2>&1; then
