@@ -54,7 +54,9 @@ static void check_keepalive(const struct subject *subject)
 {
     const struct setting *probes = good_setting(subject, SERVICE_keepalive_probes);
 
-    if (probes && subject->service->tcp_user_timeout)
+    /* The preset is in every dump. */
+    if (probes && subject->service->tcp_user_timeout &&
+        strcmp(probes->value, conf_options[SERVICE_keepalive_probes].preset) != 0)
         findings_warning(subject->findings, &probes->place,
                          "without effect: tcp_user_timeout decides when a silent connection is "
                          "given up (set that to 0)");

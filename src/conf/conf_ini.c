@@ -1,11 +1,16 @@
 #include "conf/conf_ini.h"
 
+#include <errno.h>
 #include <iniparser/iniparser.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/title.h"
+
+enum { AGREED, DIFFERENT, UNREADABLE };
 
 static bool complained;
 
@@ -29,44 +34,59 @@ static bool holds(const dictionary *found, const struct setting *setting)
     return value && !strcmp(value, setting->value);
 }
 
-/* The first setting that the library did not read alike, scan->settings + count when the library
- * has more of them, NULL when all agree. */
-static const struct setting *disagreement(const dictionary *found, const struct scan *scan)
+/* The reading process's exit status. */
+static int compare(int fd, const struct scan *scan)
 {
-    const struct setting *end = scan->settings + scan->count;
+    char path[32];
 
-    for (const struct setting *setting = scan->settings; setting < end; setting++)
-        if (!holds(found, setting))
-            return setting;
-    return (size_t)found->n == scan->count ? NULL : end;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    iniparser_set_error_callback(complain);
+    const dictionary *found = iniparser_load(path);
+    if (!found || complained)
+        return UNREADABLE;
+    for (size_t i = 0; i < scan->count; i++)
+        if (!holds(found, &scan->settings[i]))
+            return DIFFERENT;
+    return (size_t)found->n == scan->count ? AGREED : DIFFERENT;
+}
+
+/* AGREED, DIFFERENT or UNREADABLE, or -errno. */
+static int compare_apart(int fd, const struct scan *scan)
+{
+    int status;
+    pid_t reader = fork();
+
+    if (reader < 0)
+        return -errno;
+    if (reader == 0) {
+        title_set("forkechod: reads the configuration");
+        _exit(compare(fd, scan));
+    }
+    while (waitpid(reader, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : UNREADABLE;
 }
 
 void conf_ini_confirm(struct findings *findings, const struct scan *scan)
 {
-    struct conf_place place = { .source = scan->count ? scan->settings->place.source : 0,
-                                .file = scan->file.path };
-    const struct conf_place *at = &place;
-    const char *what = "could not be read a second time";
-    char path[32];
+    struct conf_place place = { .file = scan->file.path };
 
     if (!scan->count || !scan->file.path) /* nothing in it, or no file but -o */
         return;
+    place.source = scan->settings->place.source;
     int fd = io_sealed_memfd("forkechod.conf", scan->file.bytes, scan->file.size);
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    complained = false;
-    iniparser_set_error_callback(complain);
-    dictionary *found = fd < 0 ? NULL : iniparser_load(path);
-    iniparser_set_error_callback(NULL);
+    int result = fd < 0 ? fd : compare_apart(fd, scan);
     if (fd >= 0)
         close(fd);
-    if (found && !complained) {
-        const struct setting *setting = disagreement(found, scan);
-        what = setting ? "is not what the INI library reads here" : NULL;
-        if (setting && setting < scan->settings + scan->count)
-            at = &setting->place;
-    }
-    if (what)
-        findings_error(findings, at, "%s (out of memory, or no /proc, or an unusual file)", what);
-    if (found)
-        iniparser_freedict(found);
+    if (result < 0)
+        findings_error(findings, &place, "cannot be read a second time: %s", strerror(-result));
+    else if (result == DIFFERENT)
+        findings_error(findings, &place,
+                       "is not what the INI library reads in it (out of memory, "
+                       "or an unusual file)");
+    else if (result != AGREED)
+        findings_error(findings, &place,
+                       "cannot be read by the INI library (out of memory, or no "
+                       "/proc)");
 }

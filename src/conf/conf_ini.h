@@ -1,8 +1,10 @@
 /*
  * A second reader for every file: the INI library, which is given the bytes that were scanned, from
- * a sealed memfd. iniparser is memory-safe but trusts its input (it loses settings without a word
- * when memory runs out, and guesses at what it does not understand); a file counts only when both
- * readers see the same settings in it. Typed getters of the library are never called.
+ * a sealed memfd. A file counts only when both readers see the same settings in it.
+ *
+ * iniparser is memory-safe but trusts its input, loses settings without a word when memory runs
+ * out, and writes through a null pointer when it runs out early. So it reads in a process of its
+ * own, which lives for as long as that takes. Its typed getters are never called.
  */
 #pragma once
 

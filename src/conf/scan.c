@@ -18,6 +18,7 @@ struct scanner {
     char *free_text;     /* the next free byte of out->texts */
     const char *section; /* the one we are in; NULL: none that is to be read */
     bool before_first;   /* no section has begun */
+    bool full;           /* nothing more is read */
 };
 
 static bool is_blank(char byte)
@@ -66,6 +67,7 @@ static void add(struct scanner *scanner, const struct conf_place *place, const c
     if (out->count == SCAN_SETTINGS_MAX) {
         findings_error(scanner->findings, place, "more than %d lines that say something",
                        SCAN_SETTINGS_MAX);
+        scanner->full = true;
         return;
     }
     struct setting *more = reallocarray(out->settings, out->count + 1, sizeof(*more));
@@ -216,7 +218,7 @@ bool scan_file(struct findings *findings, unsigned int source, const char *path,
         findings->out_of_memory = true;
         return false;
     }
-    while (textfile_next(&out->file, &line)) {
+    while (!scanner.full && textfile_next(&out->file, &line)) {
         place = (struct conf_place){
             .source = source, .order = line.number, .file = out->file.path, .line = line.number
         };

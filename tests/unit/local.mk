@@ -9,10 +9,29 @@ tests_unit_test_base_SOURCES = tests/unit/test-base.c tests/unit/test-base.h \
 tests_unit_test_base_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base_LDADD = src/base/libbase.a $(CHECK_LIBS)
 
+unit_tests += tests/unit/test-conf
+tests_unit_test_conf_SOURCES = tests/unit/test-conf.c tests/unit/test-conf.h \
+	tests/unit/test-conf-files.c tests/unit/test-conf-memory.c tests/unit/test-conf-service.c \
+	tests/unit/test-conf-syntax.c tests/unit/test-conf-values.c
+tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conf_LDADD = src/conf/libconf.a src/base/libbase.a $(INIPARSER_LIBS) $(CHECK_LIBS)
+
 unit_tests += tests/unit/test-log
-tests_unit_test_log_SOURCES = tests/unit/test-log.c
+tests_unit_test_log_SOURCES = tests/unit/test-log.c tests/unit/test-log.h \
+	tests/unit/test-log-sinks.c
 tests_unit_test_log_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_log_LDADD = src/log/liblog.a src/base/libbase.a $(CHECK_LIBS)
+
+unit_tests += tests/unit/test-sys
+tests_unit_test_sys_SOURCES = tests/unit/test-sys.c tests/unit/test-sys.h \
+	tests/unit/test-sys-daemonize.c tests/unit/test-sys-pidfile.c \
+	tests/unit/test-sys-privilege.c tests/unit/test-sys-sockets.c tests/unit/test-sys-unix.c
+if WITH_SYSTEMD
+tests_unit_test_sys_SOURCES += tests/unit/test-sys-systemd.c
+endif
+tests_unit_test_sys_CPPFLAGS = $(unit_cppflags) $(CAPNG_CFLAGS)
+tests_unit_test_sys_LDADD = src/sys/libsys.a src/base/libbase.a \
+	$(SYSTEMD_LIBS) $(CAPNG_LIBS) $(CHECK_LIBS)
 
 unit_tests += tests/unit/test-access
 tests_unit_test_access_SOURCES = tests/unit/test-access.c
