@@ -35,5 +35,7 @@ int privilege_limit_master(struct failure *why);
 
 /* In a listener's process before it executes: groups, gid, uid for good; no capability in any set
  * (the bounding set only where it may be cut, which is as root), no ambient ones, no_new_privs;
- * verified. Returns 0 or -1. */
+ * verified. Where a unit's filter forbids capset(2), a process that is not root has lost them all
+ * but the inheritable ones, which are of no use to it, only after the execve(2). Returns 0 or -1.
+ */
 int privilege_drop(const struct identity *identity, struct failure *why);

@@ -59,10 +59,8 @@ static int find_owner(const struct socket_settings *settings, uid_t *uid, gid_t 
 }
 
 /* Sets what differs, so that a file that is as it should be needs no right to change it. */
-static int set_owner_and_mode(const char *path, const struct socket_settings *settings,
-                              struct failure *why)
+static int set_owner(const char *path, const struct socket_settings *settings, struct failure *why)
 {
-    mode_t mode = settings->socket_mode & 0777;
     struct stat file;
     uid_t uid;
     gid_t gid;
@@ -71,13 +69,21 @@ static int set_owner_and_mode(const char *path, const struct socket_settings *se
         return -1;
     if (lstat(path, &file) < 0)
         return explain(why, errno, NULL, "cannot look at %s", path);
-    if ((file.st_uid != uid || file.st_gid != gid) && lchown(path, uid, gid) < 0)
-        return explain(why, errno,
-                       "only root may give it to another user, or to a group it is not in",
-                       "cannot set socket_user and socket_group of %s", path);
-    if ((file.st_mode & 0777) != mode && fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) < 0)
-        return explain(why, errno, NULL, "cannot set socket_mode of %s", path);
-    return 0;
+    if ((file.st_uid == uid && file.st_gid == gid) || lchown(path, uid, gid) == 0)
+        return 0;
+    return explain(why, errno, "only root may give it to another user, or to a group it is not in",
+                   "cannot set socket_user and socket_group of %s", path);
+}
+
+static int set_mode(const char *path, unsigned int wanted, struct failure *why)
+{
+    mode_t mode = wanted & 0777;
+    struct stat file;
+
+    if (lstat(path, &file) == 0 &&
+        ((file.st_mode & 0777) == mode || fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) == 0))
+        return 0;
+    return explain(why, errno, NULL, "cannot set socket_mode of %s", path);
 }
 
 /* 0 when somebody listens at this address, ECONNREFUSED when it is stale, or another errno. */
@@ -140,7 +146,7 @@ static int listen_locked(int fd, const struct address *address,
     if (fchmod(fd, settings->socket_mode & 0777) < 0 || bind_unmasked(fd, address) < 0)
         return explain(why, errno, NULL, "cannot listen on unix:%s", path);
     socketfile_remember(fd, address);
-    if (set_owner_and_mode(path, settings, why) == 0) {
+    if (set_owner(path, settings, why) == 0) {
         if (listen(fd, (int)settings->backlog) == 0)
             return 0;
         explain(why, errno, NULL, "cannot listen on unix:%s", path);
@@ -211,7 +217,10 @@ int socketfile_adjust(int fd, const struct address *address, const struct socket
                       struct failure *why)
 {
     const char *path = address->socket.local.sun_path;
-    return is_ours(*find(fd), path) ? set_owner_and_mode(path, settings, why) : 0;
+
+    if (!is_ours(*find(fd), path))
+        return 0;
+    return set_owner(path, settings, why) < 0 ? -1 : set_mode(path, settings->socket_mode, why);
 }
 
 void socketfile_remove(int fd, const struct address *address)

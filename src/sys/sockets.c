@@ -29,7 +29,8 @@ static int refuse(const struct address *address, int error, struct failure *why)
         { EACCES, "ports below 1024 need root or CAP_NET_BIND_SERVICE", NULL },
         { EADDRNOTAVAIL,
           "no interface has this address; with freebind = yes it need not be there yet", NULL },
-        { EAFNOSUPPORT, "this kernel lacks the address family", NULL },
+        { EAFNOSUPPORT, "this kernel lacks the address family",
+          "this kernel lacks the address family" },
     };
     char text[ADDRESS_TEXT_MAX];
     const char *hint = NULL;
