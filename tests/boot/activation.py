@@ -119,13 +119,12 @@ def socket_without_service():
 
 @case("without a network of its own the daemon still serves the sockets it was passed", 60)
 def private_network():
-    folder = "/etc/systemd/system/forkechod.service.d"
     lines = [line[1:] for line in machine.read(DROP_IN).splitlines() if re.match("#[A-Z]", line)]
-    machine.write(f"{folder}/isolated.conf", "\n".join(["[Service]"] + lines) + "\n")
-    machine.run("systemctl daemon-reload; systemctl restart forkechod")
-    for where in ("127.0.0.1:7", "[::1]:7"):
-        assert exchange(where, b"hello") == b"hello"
-    machine.run(f"rm {folder}/isolated.conf; systemctl daemon-reload; systemctl restart forkechod")
+    with machine.drop_in("\n".join(lines)):
+        machine.run("systemctl restart forkechod")
+        for where in ("127.0.0.1:7", "[::1]:7"):
+            assert exchange(where, b"hello") == b"hello"
+    machine.run("systemctl restart forkechod")
 
 
 @case("systemd-analyze security gives this service 1.1 or better")

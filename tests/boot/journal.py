@@ -16,11 +16,9 @@ QUEUE = "/proc/sys/net/unix/max_dgram_qlen"
 
 machine = Machine()
 machine.install()
-folder = "/run/systemd/system/forkechod.service.d"
-machine.run(f"mkdir -p {folder}")
 # So that the watchdog has to be fed several times within each case.
-machine.write(f"{folder}/watchdog.conf", "[Service]\nWatchdogSec=3s\n")
-machine.run("systemctl daemon-reload; systemctl restart forkechod")
+machine.drop_in("WatchdogSec=3s").__enter__()
+machine.run("systemctl restart forkechod")
 
 
 def serve_all():
@@ -129,18 +127,16 @@ def syslog_gone():
 @case("stderr on a full disk: 600 clients and a reload go on", 120)
 def stderr_full():
     machine.run("mkdir -p /run/small && mount -t tmpfs -o size=16k tmpfs /run/small")
-    machine.write(
-        f"{folder}/stderr.conf", "[Service]\nStandardError=append:/run/small/log\n"
-    )
     machine.write("/etc/forkechod.conf.d/log.conf", "[daemon]\nlog_type = stderr\n")
-    machine.run("systemctl daemon-reload; systemctl restart forkechod")
-    serve_all()
-    reload_with("full")
-    assert 0 < os.stat(machine.path("/run/small/log")).st_size <= 16384
-    machine.run("truncate --size=0 /run/small/log")
-    serve_all()
-    text = machine.read("/run/small/log").replace("\0", "")
-    assert re.search(r"dropped.*\d+ lines?", text), text[:500]
+    with machine.drop_in("StandardError=append:/run/small/log"):
+        machine.run("systemctl restart forkechod")
+        serve_all()
+        reload_with("full")
+        assert 0 < os.stat(machine.path("/run/small/log")).st_size <= 16384
+        machine.run("truncate --size=0 /run/small/log")
+        serve_all()
+        text = machine.read("/run/small/log").replace("\0", "")
+        assert re.search(r"dropped.*\d+ lines?", text), text[:500]
 
 
 if __name__ == "__main__":

@@ -13,12 +13,15 @@ the machine would.
 """
 
 import atexit
+import contextlib
 import ctypes
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
 
@@ -51,10 +54,11 @@ class Machine:
         command += ["--boot"] if booted else ["--as-pid2", "sleep", "infinity"]
         self._program = "systemd" if booted else "sleep"
         self.leader = None
+        self._console = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             command + (["systemd.log_target=journal"] if booted else []),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=self._console,
             stderr=subprocess.STDOUT,
             preexec_fn=_die_with_parent,
         )
@@ -67,7 +71,9 @@ class Machine:
 
     def _find_leader(self):
         """The container's process 1, once it is set up: then it is, or has started, `program`."""
-        assert self._process.poll() is None, "systemd-nspawn ended at once"
+        if self._process.poll() is not None:
+            self._console.seek(0)
+            raise AssertionError(f"systemd-nspawn ended: {self._console.read().decode()}")
         ready = [p for p in descendants(self._process.pid) if p.comm == self._program]
         if not ready:
             return None
@@ -95,6 +101,7 @@ class Machine:
         if self._process.poll() is None and self.leader:
             os.kill(self.leader, signal.SIGKILL)
         self._process.wait(30)
+        self._console.close()
 
     # ---- commands ----
 
@@ -146,6 +153,19 @@ class Machine:
         """Writes a file of /etc/forkechod.conf.d."""
         self.write(f"/etc/forkechod.conf.d/{name}.conf", text)
 
+    @contextlib.contextmanager
+    def drop_in(self, text, unit=UNIT):
+        """For a while, a unit has these settings too, [Service] ones."""
+        folder = f"/run/systemd/system/{unit}.d"
+        name = f"{folder}/{abs(hash(text))}.conf"
+        self.run(f"mkdir -p {folder}")
+        self.write(name, f"[Service]\n{text}\n")
+        self.run("systemctl daemon-reload")
+        try:
+            yield
+        finally:
+            self.run(f"rm {name}; systemctl daemon-reload; systemctl reset-failed {unit}")
+
     def show(self, what, unit=UNIT):
         """A property of a unit."""
         return self.out(f"systemctl show --property={what} --value {unit}")
@@ -179,6 +199,16 @@ class Machine:
     def explain(self):
         """Puts the end of the journal into the report."""
         note(self.out("journalctl --no-pager --lines=40", check=False))
+
+
+@contextlib.contextmanager
+def taken(port):
+    """For a while, this test holds the port, which is one of the machine's network."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", port))
+        holder.listen()
+        yield
 
 
 def kill_and_wait(pid, seconds=5):

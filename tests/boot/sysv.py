@@ -3,10 +3,9 @@
 import os
 import re
 import signal
-import socket
 import time
 
-from machine import Machine, kill_and_wait, wait_until
+from machine import Machine, kill_and_wait, taken, wait_until
 from clients import asks, connect, exchange, is_refused
 from processes import status
 from tap import case, run
@@ -174,24 +173,11 @@ def start_bad():
 
 @case("start with a taken port: 1, the address on the terminal, and nothing runs")
 def start_taken():
-    with Taken():
+    with taken(7):
         result = machine.run(f"{SCRIPT} start", check=False)
     assert result.returncode == 1 and "127.0.0.1:7" in result.stderr, result
     assert not machine.daemon()
     assert lsb("start") == 0
-
-
-class Taken:
-    """The echo port held by this very test, which is in the machine's network."""
-
-    def __enter__(self):
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(("127.0.0.1", 7))
-        self.socket.listen()
-
-    def __exit__(self, *_):
-        self.socket.close()
 
 
 @case("options of /etc/default/forkechod reach the daemon")
