@@ -5,8 +5,8 @@ TESTS += tests/checks/catalog.sh
 
 # Documents against options.def.
 EXTRA_DIST += tests/checks/options.py
-dist_check_SCRIPTS += tests/checks/shipped-conf.py
-TESTS += tests/checks/shipped-conf.py
+dist_check_SCRIPTS += tests/checks/shipped-conf.py tests/checks/manual.py
+TESTS += tests/checks/shipped-conf.py tests/checks/manual.py
 
 dist_check_SCRIPTS += tests/checks/layers.sh tests/checks/documents.sh
 TESTS += tests/checks/layers.sh tests/checks/documents.sh
