@@ -205,7 +205,7 @@ int text_parse_escaped(const char *text, char *out, size_t size, const char **hi
     while (*text) {
         char byte = *text++;
         if (byte == '\\' && !(byte = unescape(&text))) {
-            *hint = "\\r \\n \\t \\\\ \\\" or \\x01 to \\xFF behind a backslash";
+            *hint = "r, n, t, a backslash, or x01 to xFF behind a backslash";
             return -EINVAL;
         }
         if (used + 1 >= size) {
