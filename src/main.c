@@ -63,13 +63,17 @@ static int serve_one_client(const struct conf_request *request)
     struct conf *conf = conf_load(request, &mistakes);
     if (conf == NULL) {
         print_mistakes(&mistakes, stderr);
+        conf_mistakes_free(&mistakes);
         return EX_CONFIG;
     }
-    return session_serve_standard(conf->services[0], NULL) == SESSION_SYSTEM ? EX_IOERR : EX_OK;
+    conf_mistakes_free(&mistakes);
+    enum session_end end = session_serve_standard(conf->services[0], NULL);
+    conf_free(conf);
+    return end == SESSION_SYSTEM ? EX_IOERR : EX_OK;
 }
 
 /* The mistakes reach the terminal of whoever started us, though this process may have none. */
-static int refuse_start(const struct conf_mistakes *mistakes)
+static int refuse_start(struct conf_mistakes *mistakes)
 {
     char *text = NULL;
     size_t size = 0;
@@ -82,6 +86,8 @@ static int refuse_start(const struct conf_mistakes *mistakes)
         fprintf(out, "%s%s", i == 0 ? "" : "\n", mistakes->lines[i]);
     fclose(out);
     daemonize_report(EX_CONFIG, text);
+    free(text);
+    conf_mistakes_free(mistakes);
     return EX_CONFIG;
 }
 
@@ -115,17 +121,10 @@ static int serve(const struct options *options, const struct conf_request *reque
     return master_run(&start);
 }
 
-int main(int argc, char **argv)
+static int run(const struct options *options)
 {
-    struct options options;
-
-    daemonize_repair();
-    int status = options_parse(argc, argv, &options);
-    if (status != 0)
-        return status;
-    title_init(argc, argv);
-    struct conf_request request = request_of(&options);
-    switch (options.mode) {
+    struct conf_request request = request_of(options);
+    switch (options->mode) {
     case MODE_HELP:
         options_print_help();
         return EX_OK;
@@ -134,11 +133,25 @@ int main(int argc, char **argv)
         return EX_OK;
     case MODE_CHECK:
     case MODE_DUMP:
-        return check(&request, options.mode == MODE_DUMP);
+        return check(&request, options->mode == MODE_DUMP);
     case MODE_ONE_CLIENT:
         return serve_one_client(&request);
     case MODE_SERVE:
         break;
     }
-    return serve(&options, &request);
+    return serve(options, &request);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+
+    daemonize_repair();
+    int status = options_parse(argc, argv, &options);
+    if (status == 0) {
+        title_init(argc, argv);
+        status = run(&options);
+    }
+    options_free(&options);
+    return status;
 }

@@ -212,3 +212,12 @@ int options_parse(int argc, char **argv, struct options *options)
         return set_fileless(options);
     return options->file == NULL ? set_file(options, SYSCONFDIR "/forkechod.conf") : 0;
 }
+
+void options_free(struct options *options)
+{
+    for (size_t i = 0; i < options->override_count; i++)
+        free(options->overrides[i]);
+    free(options->overrides);
+    free(options->file);
+    *options = (struct options){ 0 };
+}

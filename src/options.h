@@ -21,3 +21,4 @@ struct options {
  * wrong. */
 int options_parse(int argc, char **argv, struct options *options);
 void options_print_help(void);
+void options_free(struct options *options);

@@ -109,6 +109,18 @@ int board_create(struct board *board, uint32_t sessions, struct failure *why)
     return 0;
 }
 
+void board_destroy(struct board *board)
+{
+    if (board->header == NULL)
+        return;
+    munmap(board->sessions, board->sessions_size);
+    munmap(board->control, board->control_size);
+    for (int i = 0; i < 2; i++)
+        if (board->fds[i] >= 0)
+            close(board->fds[i]);
+    memset(board, 0, sizeof(*board));
+}
+
 /* Maps what `fd` holds; a region that could shrink under us is not taken. */
 static void *attach_region(int fd, size_t *size)
 {

@@ -114,6 +114,9 @@ struct board {
  * Returns 0 or -1. */
 int board_create(struct board *board, uint32_t sessions, struct failure *why);
 
+/* Unmaps and closes; a board that was never made is nothing. */
+void board_destroy(struct board *board);
+
 /* Maps a board from its two memfds, checks size, seals and version, closes them. Control is not
  * inherited by children (MADV_DONTFORK). Returns 0 or -1. */
 int board_attach(struct board *board, int control_fd, int sessions_fd, struct failure *why);

@@ -183,7 +183,7 @@ void accept_port(struct listener *listener, struct port *port)
 {
     for (int i = 0; i < BURST; i++) {
         struct address client = { .kind = ADDRESS_SOCKET, .length = sizeof(client.socket) };
-        if (listener->retry.fd >= 0 || must_wait(listener))
+        if (listener->pause_until_ms != 0 || must_wait(listener))
             return;
         int fd = accept4(port->fd, &client.socket.any, &client.length, SOCK_CLOEXEC);
         if (fd >= 0) {

@@ -157,12 +157,14 @@ struct poll_set {
     struct port *ports[SERVICE_SOCKETS_MAX];
     nfds_t count;
     unsigned int port_count, refused_count;
+    bool last_call; /* do not wait: a last call ends when there is nothing to take */
 };
 
 static void collect(struct listener *listener, struct poll_set *set)
 {
     short to_master = listener->channel.queued > 0 ? POLLIN | POLLOUT : POLLIN;
     set->port_count = 0;
+    set->last_call = false;
     set->refused_count = listener->refused_count;
     set->fds[0] = (struct pollfd){ .fd = listener->signals, .events = POLLIN };
     set->fds[1].fd = listener->orphan.yes ? -1 : listener->channel.fd;
@@ -177,6 +179,7 @@ static void collect(struct listener *listener, struct poll_set *set)
         struct port *port = &listener->ports[i];
         if (port->fd < 0)
             continue;
+        set->last_call |= port->last_call;
         set->ports[set->port_count++] = port;
         set->fds[set->count++] = (struct pollfd){ .fd = port->fd, .events = POLLIN };
     }
@@ -197,7 +200,6 @@ static void dispatch(struct listener *listener, const struct poll_set *set)
             refuse_drain(listener, i - 1);
     for (unsigned int i = 0; i < set->port_count; i++) {
         struct port *port = set->ports[i];
-        /* A last call ends when there is nothing to take, and poll does not tell that. */
         if (port->fd >= 0 && (set->fds[first_port + i].revents != 0 || port->last_call))
             accept_port(listener, port);
     }
@@ -216,9 +218,9 @@ int loop_run(struct listener *listener)
             return EX_OK;
         show_title(listener);
         collect(listener, &set);
-        int ready = poll(set.fds, set.count, time_to_wait(listener));
+        int ready = poll(set.fds, set.count, set.last_call ? 0 : time_to_wait(listener));
         listener->now_ms = clock_ms();
-        if (ready > 0)
+        if (ready >= 0)
             dispatch(listener, &set);
         else if (ready < 0 && errno != EINTR && errno != ENOMEM)
             return EX_OSERR;

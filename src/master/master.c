@@ -203,7 +203,7 @@ int master_run(const struct master_start *start)
     master.reload.remarks = start->remarks;
     master.now_ms = master.last_turn_ms = clock_ms();
     /* What has to be released whatever happens is named by the configuration it was taken from. */
-    const char *pid_path = strdup(start->conf->daemon.pid_file);
+    char *pid_path = strdup(start->conf->daemon.pid_file);
     report_open_log(&master, start->conf);
     if (set_up(&master, &why) < 0)
         reload_fail(&master, &why);
@@ -212,6 +212,11 @@ int master_run(const struct master_start *start)
     log_event(EVENT_STOPPED, NULL, "status %d", master.status);
     control_close(&master);
     pidfile_close(pid_path, master.pid_file);
+    free(pid_path);
+    services_forget(&master);
+    conf_free(master.conf);
+    board_destroy(&master.board);
+    close(master.seed.program);
     log_close();
     return master.status;
 }

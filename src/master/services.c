@@ -29,6 +29,18 @@ struct service_state *services_know(struct master *master, const char *name)
     return service;
 }
 
+void services_forget(struct master *master)
+{
+    for (uint32_t i = 0; i < master->service_count; i++) {
+        free(master->services[i]->image);
+        free(master->services[i]->next_image);
+        free(master->services[i]);
+    }
+    free(master->services);
+    master->services = NULL;
+    master->service_count = 0;
+}
+
 static uint32_t index_of(const struct master *master, const struct service_state *service)
 {
     uint32_t i = 0;

@@ -120,6 +120,7 @@ void services_restart_due(struct master *master);
 void services_tell_wards(struct master *master, struct generation *generation);
 /* Adds a generation's numbers to its service and frees its block. */
 void services_bury(struct master *master, struct generation *generation);
+void services_forget(struct master *master);
 unsigned int services_generations(const struct master *master, uint32_t service);
 
 /* reload.c */
