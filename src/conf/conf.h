@@ -44,7 +44,10 @@ struct conf_mistakes {
     size_t warnings; /* how many of them are remarks that refuse nothing; they come last */
 };
 
-/* What the command line says. */
+/* What the command line says. An override's SECTION is `daemon`, `defaults`, `service NAME`, or a
+ * bare NAME, which has to be a service of the files if there are any; KEY follows the last dot. The
+ * value is taken as it is, without quotes. What is wrong with one has `command line` for FILE:LINE.
+ */
 struct conf_request {
     const char *file;             /* absolute path; NULL: no file at all (--listen, -i) */
     const char *const *overrides; /* -o SECTION.KEY=VALUE, in their order */
@@ -53,8 +56,11 @@ struct conf_request {
     size_t handler_count;
 };
 
-/* Reads and checks everything. Returns the configuration, or NULL when anything is wrong; in both
- * cases `mistakes` (zeroed by the caller) holds what there is to say, and the caller frees it. */
+/* Reads and checks everything that the texts alone can tell: users, interfaces and ports need not
+ * exist. A service without `listen` passes, because systemd may pass a socket of its name; whoever
+ * opens the sockets refuses a service that gets none. Returns the configuration, or NULL when
+ * anything is wrong; in both cases `mistakes` (zeroed by the caller) holds what there is to say,
+ * and the caller frees it. */
 struct conf *conf_load(const struct conf_request *request, struct conf_mistakes *mistakes);
 void conf_free(struct conf *conf);
 void conf_mistakes_free(struct conf_mistakes *mistakes);

@@ -189,6 +189,25 @@ bool option_read(const struct conf_option *option, const char *text, void *objec
     return false;
 }
 
+/* As it would be typed: what has a short escape gets that. */
+static void format_text(const char *bytes, char *text, size_t size)
+{
+    static const char bare[] = "\r\n\t\\", named[] = "rnt\\";
+    size_t used = 0, length = strlen(bytes);
+
+    while (length) {
+        size_t taken = text_utf8(bytes, length) ? text_utf8(bytes, length) : 1;
+        const char *found = strchr(bare, *bytes);
+        if (found)
+            snprintf(text + used, size - used, "\\%c", named[found - bare]);
+        else
+            text_escape(bytes, taken, text + used, size - used);
+        used += strlen(text + used);
+        bytes += taken;
+        length -= taken;
+    }
+}
+
 static void format_choice(const char *words, uint32_t index, char *text, size_t size)
 {
     while (index-- && *words)
@@ -222,7 +241,8 @@ const char *option_format(const struct conf_option *option, const void *object, 
         format_choice(option->words, *(const uint32_t *)member, text, size);
         break;
     case OPTION_TEXT:
-        return text_escape(member, strlen(member), text, size);
+        format_text(member, text, size);
+        break;
     case OPTION_NAME:
     case OPTION_HANDLER:
     case OPTION_PATH:

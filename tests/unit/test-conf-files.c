@@ -257,13 +257,14 @@ START_TEST(a_dump_says_where_each_value_was_written)
     size_t size;
 
     write_text("forkechod.conf", "[defaults]\nnice = 3\n" GOOD_SERVICE "once = yes\n");
-    struct conf *conf = load(OVERRIDES("good.quit=Bye"));
+    struct conf *conf = load(OVERRIDES("good.quit=Bye\\\\\\x0d\\n\\xFF"));
     FILE *out = open_memstream(&text, &size);
     ck_assert_int_eq(conf_dump(conf, out), 0);
     fclose(out);
     ck_assert_ptr_nonnull(strstr(text, "/forkechod.conf:2 [defaults]\nnice = 3\n"));
     ck_assert_ptr_nonnull(strstr(text, "/forkechod.conf:5 [service good]\nonce = yes\n"));
-    ck_assert_ptr_nonnull(strstr(text, "# command line [service good]\nquit = \"Bye\"\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "# command line [service good]\nquit = \"Bye\\\\\\r\\n\\xFF\"\n"));
     ck_assert_ptr_nonnull(strstr(text, "\nbacklog = 511\n"));
     free(text);
     out = fopen("/dev/full", "w");

@@ -204,8 +204,7 @@ START_TEST(foreign_bytes_are_refused_and_shown_harmless)
     ck_taken(GOOD_SERVICE "# größe\nquit = größe\nbusy_message = \"später \xf0\x9f\x90\x9a\"\n");
     ck_refused(GOOD_SERVICE "on\xc2\x9b"
                             "ce = yes\n",
-               "forkechod.conf:3: neither a section nor a setting: \"on\\xC2\\x9Bce = yes\" "
-               "([SECTION], or KEY = VALUE)\n");
+               "forkechod.conf:3: a control character: \"on\\xC2\\x9Bce = yes\"\n");
 }
 END_TEST
 
