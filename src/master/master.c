@@ -61,6 +61,7 @@ static void each_second(struct master *master)
         return;
     master->next_second_ms = master->now_ms + 1000;
     log_tick(master->now_ms);
+    report_dropped(master);
     report_status(master);
     if (master->life == LIFE_STOPPING)
         systemd_extend(5000);

@@ -182,20 +182,9 @@ void report_state(struct master *master)
 {
     for (uint32_t i = 0; i < master->service_count; i++) {
         const struct service_state *service = master->services[i];
-        struct totals all = service->totals;
         if (service->image == NULL)
             continue;
-        for (int b = 0; b < BOARD_BLOCKS; b++) {
-            const struct board_block *block = &master->board.blocks[b];
-            if (master->generations[b].state == GENERATION_NONE ||
-                master->generations[b].service != i)
-                continue;
-            all.accepted += block->accepted;
-            all.bytes_in += block->bytes_in;
-            all.bytes_out += block->bytes_out;
-            for (int c = 0; c < CAUSE_COUNT; c++)
-                all.refused[c] += block->refused[c];
-        }
+        struct totals all = services_sum(master, i);
         uint64_t refused = 0;
         for (int c = 0; c < CAUSE_COUNT; c++)
             refused += all.refused[c];
@@ -208,6 +197,22 @@ void report_state(struct master *master)
                   (unsigned long long)all.accepted, (unsigned long long)refused,
                   (unsigned long long)all.bytes_in, (unsigned long long)all.bytes_out,
                   services_generations(master, i));
+    }
+}
+
+void report_dropped(struct master *master)
+{
+    for (uint32_t i = 0; i < master->service_count; i++) {
+        struct service_state *service = master->services[i];
+        uint64_t dropped = services_sum(master, i).records_dropped;
+        if (dropped == service->told_dropped)
+            continue;
+        struct log_details details = LOG_DETAILS_NONE;
+        details.service = service->name;
+        details.count = (int64_t)(dropped - service->told_dropped);
+        log_event(EVENT_RECORDS_DROPPED, &details, "%s: %lld sessions ended without a line",
+                  service->name, (long long)details.count);
+        service->told_dropped = dropped;
     }
 }
 

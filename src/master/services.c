@@ -102,6 +102,10 @@ struct generation *services_spawn(struct master *master, struct service_state *s
         board_block_free(&master->board, (unsigned int)block);
         return NULL;
     }
+    struct log_details details = LOG_DETAILS_NONE;
+    details.service = service->name;
+    details.pid = generation->pid;
+    log_event(EVENT_LISTENER_START, &details, "service %s [%d]", service->name, generation->pid);
     return generation;
 }
 
@@ -155,13 +159,8 @@ void services_tell_wards(struct master *master, struct generation *generation)
             generation_ward(generation, &master->generations[i], true);
 }
 
-void services_bury(struct master *master, struct generation *generation)
+static void add_block(struct totals *totals, const struct board_block *block)
 {
-    unsigned int index = (unsigned int)(generation - master->generations);
-    struct board_block *block = &master->board.blocks[index];
-    struct service_state *service = master->services[generation->service];
-    struct totals *totals = &service->totals;
-
     totals->accepted += block->accepted;
     totals->bytes_in += block->bytes_in;
     totals->bytes_out += block->bytes_out;
@@ -170,6 +169,24 @@ void services_bury(struct master *master, struct generation *generation)
         totals->ended[i] += block->ended[i];
     for (int i = 0; i < CAUSE_COUNT; i++)
         totals->refused[i] += block->refused[i];
+}
+
+struct totals services_sum(const struct master *master, uint32_t service)
+{
+    struct totals totals = master->services[service]->totals;
+    for (int i = 0; i < BOARD_BLOCKS; i++)
+        if (master->generations[i].state != GENERATION_NONE &&
+            master->generations[i].service == service)
+            add_block(&totals, &master->board.blocks[i]);
+    return totals;
+}
+
+void services_bury(struct master *master, struct generation *generation)
+{
+    unsigned int index = (unsigned int)(generation - master->generations);
+    struct service_state *service = master->services[generation->service];
+
+    add_block(&service->totals, &master->board.blocks[index]);
     channel_close(&generation->channel);
     if (service->current != NULL)
         generation_ward(service->current, generation, false);

@@ -52,6 +52,7 @@ struct service_state {
     uint64_t restart_at_ms;     /* 0: no restart is due */
     uint64_t backoff_ms;
     struct totals totals;
+    uint64_t told_dropped; /* of totals.records_dropped, what the log knows */
     /* While a reload runs: what it is to become. */
     bool changes;
     struct service *next_image;
@@ -121,6 +122,8 @@ void services_tell_wards(struct master *master, struct generation *generation);
 /* Adds a generation's numbers to its service and frees its block. */
 void services_bury(struct master *master, struct generation *generation);
 void services_forget(struct master *master);
+/* What it did in all its generations. */
+struct totals services_sum(const struct master *master, uint32_t service);
 unsigned int services_generations(const struct master *master, uint32_t service);
 
 /* reload.c */
@@ -163,6 +166,8 @@ void report_record(struct master *master, const struct generation *generation,
                    const struct record *record);
 void report_session_end(struct master *master, const char *service, const struct record *record);
 void report_state(struct master *master); /* USR1 */
+/* Sessions whose end could not be told one by one since the last call. */
+void report_dropped(struct master *master);
 void report_titles(struct master *master);
 void report_status(struct master *master);
 /* The running reload has ended, well or not. */

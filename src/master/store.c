@@ -6,6 +6,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "log/log.h"
+
 void store_open(struct store *store, struct systemd_socket *given, size_t count)
 {
     *store = (struct store){ .given = given, .given_count = count };
@@ -69,6 +71,14 @@ static struct socket_settings settings_of(const struct service *service)
                                      .socket_group = service->socket_group };
 }
 
+static void tell(enum log_event event, const char *service, const struct address *address)
+{
+    struct log_details details = LOG_DETAILS_NONE;
+    char text[ADDRESS_TEXT_MAX];
+    details.service = service;
+    log_event(event, &details, "%s %s", service, address_format(address, text, sizeof(text)));
+}
+
 /* A socket back from systemd's descriptor store, by the address it is bound to. */
 static struct store_socket *take_back(struct store *store, const struct service *service,
                                       const struct address *wanted, struct failure *why)
@@ -78,6 +88,7 @@ static struct store_socket *take_back(struct store *store, const struct service 
         if (given->taken || !given->stored || !address_equal(&given->address, wanted))
             continue;
         given->taken = true;
+        tell(EVENT_SOCKET_KEPT, service->service_name, wanted);
         return put(store, service, given->fd, wanted, &given->address, why);
     }
     return NULL;
@@ -92,10 +103,12 @@ static struct store_socket *bind_new(struct store *store, const struct service *
     if (fd < 0)
         return NULL;
     struct store_socket *socket = put(store, service, fd, wanted, &bound, why);
-    if (socket == NULL)
+    if (socket == NULL) {
         close(fd);
-    else
-        systemd_store(fd, &bound);
+        return NULL;
+    }
+    systemd_store(fd, &bound);
+    tell(EVENT_SOCKET_OPENED, service->service_name, &bound);
     return socket;
 }
 
@@ -118,8 +131,10 @@ static int get_passed(struct store *store, const struct service *service, const 
         if (given->stored || strcmp(given->name, name) != 0)
             continue;
         struct store_socket *socket = find(store, service, &given->address);
-        if (socket == NULL)
+        if (socket == NULL) {
+            tell(EVENT_SOCKET_KEPT, name, &given->address);
             socket = put(store, service, given->fd, &given->address, &given->address, why);
+        }
         if (socket == NULL)
             return -1;
         given->taken = true;
@@ -129,18 +144,35 @@ static int get_passed(struct store *store, const struct service *service, const 
     return count;
 }
 
-/* The twin 0.0.0.0 of [::], so that a machine without IPv6 still serves `listen = 7`. */
+/* The same place in IPv4: 0.0.0.0 of [::], 127.0.0.1 of [::1]. Where it is listed too, a machine
+ * without IPv6 still serves. */
 static bool has_ipv4_twin(const struct service *service, const struct address *wanted)
 {
     const struct address *addresses = service_addresses(service, service->listen);
+    const struct in6_addr *place = &wanted->socket.v6.sin6_addr;
     if (wanted->kind != ADDRESS_SOCKET || wanted->socket.any.sa_family != AF_INET6 ||
-        !IN6_IS_ADDR_UNSPECIFIED(&wanted->socket.v6.sin6_addr))
+        (!IN6_IS_ADDR_UNSPECIFIED(place) && !IN6_IS_ADDR_LOOPBACK(place)))
         return false;
+    in_addr_t twin = htonl(IN6_IS_ADDR_LOOPBACK(place) ? INADDR_LOOPBACK : INADDR_ANY);
     for (uint32_t i = 0; i < service->listen.count; i++)
         if (addresses[i].kind == ADDRESS_SOCKET && addresses[i].socket.any.sa_family == AF_INET &&
+            addresses[i].socket.v4.sin_addr.s_addr == twin &&
             addresses[i].socket.v4.sin_port == wanted->socket.v6.sin6_port)
             return true;
     return false;
+}
+
+/* A failure that only says that this machine has no IPv6, where it need not have. */
+static bool may_be_skipped(const struct service *service, const struct address *wanted, int error,
+                           const struct failure *why)
+{
+    if ((error != EAFNOSUPPORT && error != EADDRNOTAVAIL) || !has_ipv4_twin(service, wanted))
+        return false;
+    struct log_details details = LOG_DETAILS_NONE;
+    details.service = service->service_name;
+    log_event(EVENT_SOCKET_SKIPPED, &details, "service %s: %s; its IPv4 address is served",
+              service->service_name, why->text);
+    return true;
 }
 
 static int get_listed(struct store *store, const struct service *service,
@@ -162,7 +194,7 @@ static int get_listed(struct store *store, const struct service *service,
     errno = 0;
     struct store_socket *socket = get_one(store, service, wanted, why);
     if (socket == NULL)
-        return errno == EAFNOSUPPORT && has_ipv4_twin(service, wanted) ? count : -1;
+        return may_be_skipped(service, wanted, errno, why) ? count : -1;
     out[count++] = (size_t)(socket - store->sockets);
     return count;
 }
@@ -232,6 +264,7 @@ static void close_entry(struct store_socket *socket)
 
 static void remove_entry(struct store_socket *socket)
 {
+    tell(EVENT_SOCKET_CLOSED, socket->service, &socket->bound);
     systemd_unstore(&socket->bound);
     sockets_unlink(socket->fd, &socket->bound);
     close_entry(socket);

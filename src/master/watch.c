@@ -106,8 +106,14 @@ static void listener_died(struct master *master, struct generation *generation,
                     info->si_status == 0;
     watch_receive(master, generation); /* what it said last */
     inherit_sessions(master, generation);
-    if (expected)
+    if (expected) {
+        struct log_details details = LOG_DETAILS_NONE;
+        details.service = service_of(master, generation)->name;
+        details.pid = generation->pid;
+        log_event(EVENT_LISTENER_ENDED, &details, "service %s [%d]", details.service,
+                  generation->pid);
         return;
+    }
     describe_death(generation, info, &why);
     replace(master, generation, &why);
 }

@@ -69,4 +69,7 @@ else
     echo "# $ids"
     report "not ok" "no two log events share a message id"
 fi
+sed -n 's/^EVENT(\([A-Z_]*\),.*/\1/p' src/log/events.def | sort >"$work/events"
+grep -ohE 'EVENT_[A-Z_]+' src/*.c src/*/*.c | sed 's/^EVENT_//' | sort -u | comm -12 - "$work/events" >"$work/used"
+compare "every log event is used somewhere" "$work/events" "$work/used"
 echo "1..$number"
