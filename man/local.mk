@@ -1,4 +1,5 @@
-dist_man_MANS =
-dist_man_MANS += man/forkecho.1
-dist_man_MANS += man/forkechoctl.8
-dist_man_MANS += man/forkechod.conf.5
+dist_man_MANS = \
+	man/forkecho.1 \
+	man/forkechod.8 \
+	man/forkechod.conf.5 \
+	man/forkechoctl.8
