@@ -74,7 +74,7 @@ START_TEST(other_types_say_what_would_be_right)
         "backslash, or x01 to xFF behind a backslash)\n"
         "forkechod.conf:12: [defaults] socket_user: not a name \"a b\" (letters, digits and "
         ". _ @ : + -, with no - in front)\n"
-        "forkechod.conf:13: [defaults] keepalive_time: out of range \"0\" (1s to 24h)\n"
+        "forkechod.conf:13: [defaults] keepalive_time: out of range \"0\" (1s to 32767s)\n"
         "forkechod.conf:14: [defaults] bind_to_device: not an interface \"abcdefghijklmnop\" "
         "(at most 15 bytes)\n");
 }
