@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -179,6 +180,7 @@ static int set_up(struct master *master, struct failure *why)
 {
     const struct conf_daemon *daemon = &master->start->conf->daemon;
 
+    memcpy(master->user, daemon->user, sizeof(master->user));
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         return failure_errno(why, EX_OSERR, errno, "cannot become the reaper of sessions");
     if (open_program(master, why) < 0 ||

@@ -67,7 +67,7 @@ static int find_identity(const struct master *master, const struct service *imag
         *out = master->identity;
         return 0;
     }
-    return privilege_find(image->user, image->group, master->conf->daemon.user, out, why);
+    return privilege_find(image->user, image->group, master->user, out, why);
 }
 
 struct generation *services_spawn(struct master *master, struct service_state *service,

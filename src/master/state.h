@@ -90,6 +90,7 @@ struct master {
     struct conf *conf;
     struct board board;
     struct store store;
+    char user[OPTION_NAME_MAX]; /* of [daemon], when it was started */
     struct identity identity;
     struct generation_seed seed;
     struct generation generations[BOARD_BLOCKS];
