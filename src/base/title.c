@@ -28,30 +28,22 @@ static size_t extend(char *start, size_t size, char *const *strings)
     return size;
 }
 
-/* A copy of the array and of each string. Never freed: whoever took a pointer may keep it. */
+/* The array and its strings, in one piece. Never freed: whoever took a pointer may keep it. */
 static char **copy_strings(char *const *strings)
 {
-    size_t count = 0;
-    while (strings[count])
-        count++;
-    char **copy = calloc(count + 1, sizeof *copy);
-    for (size_t i = 0; copy && i < count; i++) {
-        copy[i] = strdup(strings[i]);
-        if (!copy[i]) {
-            while (i)
-                free(copy[--i]);
-            free(copy);
-            return NULL;
-        }
+    size_t count = 0, size = 0;
+    for (; strings[count]; count++)
+        size += strlen(strings[count]) + 1;
+    char **copy = malloc((count + 1) * sizeof *copy + size);
+    if (!copy)
+        return NULL;
+    char *text = (char *)(copy + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = text;
+        text = stpcpy(text, strings[i]) + 1;
     }
+    copy[count] = NULL;
     return copy;
-}
-
-static void free_strings(char **strings)
-{
-    for (char **string = strings; string && *string; string++)
-        free(*string);
-    free(strings);
 }
 
 void title_init(int argc, char **argv)
@@ -63,14 +55,13 @@ void title_init(int argc, char **argv)
     size_t size = extend(start, extend(start, 0, argv), environ);
     char **arguments = copy_strings(argv), **environment = copy_strings(environ);
     if (!arguments || !environment) {
-        free_strings(arguments);
-        free_strings(environment);
+        free(arguments);
+        free(environment);
         return;
     }
     environ = environment;
     /* Options are still read after the first title, and messages name the program. */
     memcpy(argv, arguments, (size_t)argc * sizeof *argv);
-    free(arguments);
     program_invocation_name = argv[0];
     char *slash = strrchr(argv[0], '/');
     program_invocation_short_name = slash ? slash + 1 : argv[0];
