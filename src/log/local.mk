@@ -4,6 +4,7 @@ src_log_liblog_a_SOURCES = \
 	src/log/line.h \
 	src/log/log.c \
 	src/log/log.h \
+	src/log/queue.c src/log/queue.h \
 	src/log/sinks.c \
 	src/log/sinks.h \
 	src/log/events.def

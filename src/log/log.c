@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,11 @@
 
 #include "base/clock.h"
 #include "log/line.h"
+#include "log/queue.h"
 #include "log/sinks.h"
+
+/* At the end a sink that is only busy gets a moment for the last lines. */
+enum { LAST_TRIES = 10, LAST_WAIT_MS = 10 };
 
 static const struct {
     int level;
@@ -26,7 +31,22 @@ static struct log_settings settings = { LOG_SINK_STDERR, LOG_INFO, LOG_DAEMON };
 static struct sink sink = { .kind = LOG_SINK_STDERR, .fd = STDERR_FILENO };
 static uint64_t dropped, untold;
 
-static int write_line(enum log_event event, const struct log_details *details, const char *message)
+/* Hands over what waits, oldest first. True when nothing waits any more. */
+static bool flush(void)
+{
+    char bytes[LINE_ROOM];
+    size_t size;
+
+    while ((size = queue_first(bytes)) > 0) {
+        if (sink_write(&sink, bytes, size, clock_ms()))
+            return false;
+        queue_drop_first();
+    }
+    return true;
+}
+
+/* Returns false when the line is lost. */
+static bool write_line(enum log_event event, const struct log_details *details, const char *message)
 {
     static size_t (*const formats[])(const struct line *, char *) = {
         [LOG_SINK_STDERR] = line_stderr,
@@ -46,7 +66,17 @@ static int write_line(enum log_event event, const struct log_details *details, c
     };
 
     line_clean(message, text);
-    return sink_write(&sink, bytes, formats[sink.kind](&line, bytes), clock_ms());
+    size_t size = formats[sink.kind](&line, bytes);
+    int result = flush() ? sink_write(&sink, bytes, size, clock_ms()) : -EAGAIN;
+    if (result == -EPIPE) /* nobody will ever read this stderr */
+        return false;
+    return !result || queue_put(bytes, size);
+}
+
+static void lose(size_t lines)
+{
+    dropped += lines;
+    untold += lines;
 }
 
 void log_event(enum log_event event, const struct log_details *details, const char *format, ...)
@@ -61,10 +91,8 @@ void log_event(enum log_event event, const struct log_details *details, const ch
     va_start(arguments, format);
     vsnprintf(message + size, sizeof message - (size_t)size, format, arguments);
     va_end(arguments);
-    if (write_line(event, details, message)) {
-        dropped++;
-        untold++;
-    }
+    if (!write_line(event, details, message))
+        lose(1);
     errno = saved;
 }
 
@@ -74,12 +102,12 @@ static void report_drops(void)
     struct log_details details = LOG_DETAILS_NONE;
     char message[128];
 
-    if (!untold || events[EVENT_LOG_DROPPED].level > settings.level)
+    if (!untold || queue_count() > 0 || events[EVENT_LOG_DROPPED].level > settings.level)
         return;
     details.count = (int64_t)untold;
     snprintf(message, sizeof message, "%s: %" PRIu64 " line%s could not be written",
              events[EVENT_LOG_DROPPED].words, untold, untold == 1 ? "" : "s");
-    if (!write_line(EVENT_LOG_DROPPED, &details, message))
+    if (write_line(EVENT_LOG_DROPPED, &details, message))
         untold = 0;
 }
 
@@ -88,14 +116,22 @@ void log_tick(uint64_t now_ms)
     int saved = errno;
 
     sink_retry(&sink, now_ms);
+    flush();
     report_drops();
     errno = saved;
+}
+
+bool log_waits(void)
+{
+    return queue_count() > 0;
 }
 
 void log_open_at(const struct log_settings *wanted, const char *path)
 {
     int saved = errno;
 
+    flush();
+    lose(queue_clear()); /* they are in the old sink's format */
     settings = *wanted;
     sink_close(&sink);
     sink_open(&sink, settings.sink, path);
@@ -117,6 +153,8 @@ void log_close(void)
     struct log_settings none = { LOG_SINK_STDERR, settings.level, settings.facility };
     int saved = errno;
 
+    for (int tries = 0; tries < LAST_TRIES && !flush(); tries++)
+        poll(NULL, 0, LAST_WAIT_MS);
     report_drops();
     log_open_at(&none, NULL);
     errno = saved;

@@ -1,11 +1,13 @@
 /*
  * The log: one entry point, three sinks (journal by its native protocol, syslog, stderr). Nothing
- * here ever blocks: what a sink does not take at once is dropped and counted, and the count is
+ * here ever blocks: what a sink does not take at once waits in a queue of 256 KiB, what has no room
+ * there is dropped and counted, and the count is
  * logged when the sink takes lines again. errno survives every call. Only the master (and the
  * one-client mode) logs.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <syslog.h>
@@ -56,6 +58,9 @@ void log_event(enum log_event event, const struct log_details *details, const ch
 
 /* Call once a second: reconnects a lost sink (at most once a second), reports drops. */
 void log_tick(uint64_t now_ms);
+
+/* True while lines wait for a sink that was busy: then call log_tick again soon. */
+bool log_waits(void);
 
 /* Lines dropped since the start. */
 uint64_t log_dropped(void);

@@ -16,7 +16,7 @@
 #include "sys/daemonize.h"
 #include "sys/pidfile.h"
 
-enum { TURN_MS = 1000, SLOTS_LEAST = 4096 };
+enum { TURN_MS = 1000, LOG_WAIT_MS = 50, SLOTS_LEAST = 4096 };
 
 static int signals = -1;
 
@@ -58,6 +58,8 @@ static void look_at_signals(struct master *master)
 
 static void each_second(struct master *master)
 {
+    if (log_waits())
+        log_tick(master->now_ms);
     if (master->now_ms < master->next_second_ms)
         return;
     master->next_second_ms = master->now_ms + 1000;
@@ -92,7 +94,7 @@ static void look_at_clock(struct master *master)
 static int time_to_wait(const struct master *master)
 {
     uint64_t now = master->now_ms;
-    int wait = clock_until(now, master->next_second_ms, TURN_MS);
+    int wait = clock_until(now, master->next_second_ms, log_waits() ? LOG_WAIT_MS : TURN_MS);
     wait = clock_until(now, master->end_at_ms, wait);
     wait = clock_until(now, master->kill_at_ms, wait);
     if (systemd_watchdog_period() != 0)
