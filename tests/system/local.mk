@@ -5,5 +5,6 @@ EXTRA_DIST += tests/system/tap.py tests/system/harness.py tests/system/clients.p
 system_tests = tests/system/forkecho.py tests/system/forkechoctl.py
 system_tests += tests/system/load.py
 system_tests += tests/system/privilege.py
+system_tests += tests/system/titles.py
 dist_check_SCRIPTS += $(system_tests)
 TESTS += $(system_tests)
