@@ -38,6 +38,7 @@ static void open_for_clients(struct listener *listener)
 void loop_drain(struct listener *listener, uint64_t last)
 {
     listener->phase = PHASE_DRAINING;
+    listener->full_until_ms = 0; /* whether anybody waits at the ports that are left will be seen */
     for (unsigned int i = 0; i < listener->port_count; i++) {
         struct port *port = &listener->ports[i];
         if (port->fd >= 0 && (last >> i & 1) != 0) {
@@ -106,8 +107,10 @@ static void look_at_clock(struct listener *listener)
         if (listener->retry.fd >= 0)
             accept_retry(listener);
     }
-    if (listener->drain_deadline_ms != 0 && now >= listener->drain_deadline_ms)
+    if (listener->drain_deadline_ms != 0 && now >= listener->drain_deadline_ms) {
+        listener->drain_deadline_ms = 0;
         loop_drain(listener, 0);
+    }
     orphan_expire(listener);
     accept_look_again(listener);
     refuse_expire(listener);
