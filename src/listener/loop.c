@@ -92,10 +92,10 @@ static void look_at_signals(struct listener *listener)
     while ((number = signals_next(listener->signals)) != 0) {
         if (number == SIGCHLD)
             children_reap(listener);
+        /* The kernel tells of the master's death so. Anybody else's TERM is not heard: no client
+         * would be taken any more until the last one of now has gone. */
         else if (getppid() != listener->master)
             orphan_become(listener);
-        else if (listener->phase != PHASE_DRAINING)
-            loop_drain(listener, 0);
     }
 }
 
