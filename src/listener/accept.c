@@ -105,7 +105,7 @@ static void start_session(struct listener *listener, int fd, const struct addres
     pause_for(listener, CAUSE_PROCESSES, -error);
 }
 
-static void give_up(struct listener *listener)
+void accept_give_up(struct listener *listener)
 {
     struct retry *retry = &listener->retry;
     struct record record = { .kind = RECORD_LOST, .cause = CAUSE_PROCESSES, .error = EAGAIN };
@@ -124,7 +124,7 @@ void accept_retry(struct listener *listener)
 {
     struct retry retry = listener->retry;
     if (listener->now_ms >= retry.deadline_ms) {
-        give_up(listener);
+        accept_give_up(listener);
         return;
     }
     listener->retry.fd = -1;

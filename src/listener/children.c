@@ -143,10 +143,8 @@ void children_reap(struct listener *listener)
         if (children->table[at] == 0)
             continue;
         struct child child = children->pool[children->table[at] - 1];
-        /* Only END_ALL and the end of an orphan's grace send TERM, and both stop everything. */
-        enum session_end end =
-            session_end_of(info.si_code, info.si_status,
-                           listener->phase == PHASE_DRAINING ? SESSION_STOPPED : SESSION_CRASHED);
+        enum session_end end = session_end_of(info.si_code, info.si_status,
+                                              listener->ending ? SESSION_STOPPED : SESSION_CRASHED);
         report(listener, &child, end, info.si_code == CLD_EXITED ? 0 : info.si_status);
         sources_leave(listener->sources, child.source);
         slots_give(listener, child.slot);

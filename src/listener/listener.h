@@ -101,6 +101,7 @@ struct listener {
 
     enum phase phase;
     bool verbose;
+    bool ending;                /* its sessions were told to end */
     uint64_t drain_deadline_ms; /* for last calls; 0: none */
     struct orphan orphan;
 
@@ -134,6 +135,8 @@ void accept_port(struct listener *listener, struct port *port);
 void accept_look_again(struct listener *listener);
 /* Gives the client in the retry slot its process, if that can be had now. */
 void accept_retry(struct listener *listener);
+/* It gets none. */
+void accept_give_up(struct listener *listener);
 
 /* children.c: 0 or -errno. */
 int children_init(struct children *children, uint32_t room);
@@ -154,7 +157,8 @@ void refuse_client(struct listener *listener, int fd, const struct address *clie
                    enum board_cause cause);
 /* Throws away what a refused client still sends; closes it at its end. */
 void refuse_drain(struct listener *listener, unsigned int index);
-void refuse_expire(struct listener *listener);
+/* Closes those who had their time. `all`: every one. */
+void refuse_expire(struct listener *listener, bool all);
 
 /* episode.c: the first time of an episode sends a record, the others count. */
 void episode_note(struct listener *listener, enum board_cause cause, bool refusing,

@@ -113,7 +113,7 @@ static void look_at_clock(struct listener *listener)
     }
     orphan_expire(listener);
     accept_look_again(listener);
-    refuse_expire(listener);
+    refuse_expire(listener, false);
     episode_expire(listener, false);
 }
 

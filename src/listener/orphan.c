@@ -38,6 +38,10 @@ static void signal_all(struct listener *listener, int number)
 void orphan_end_sessions(struct listener *listener)
 {
     loop_drain(listener, 0);
+    listener->ending = true;
+    refuse_expire(listener, true);
+    if (listener->retry.fd >= 0)
+        accept_give_up(listener);
     signal_all(listener, SIGTERM);
 }
 

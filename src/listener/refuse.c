@@ -41,9 +41,9 @@ void refuse_drain(struct listener *listener, unsigned int index)
         release(listener, index);
 }
 
-void refuse_expire(struct listener *listener)
+void refuse_expire(struct listener *listener, bool all)
 {
     for (unsigned int i = listener->refused_count; i > 0; i--)
-        if (listener->now_ms >= listener->refused[i - 1].deadline_ms)
+        if (all || listener->now_ms >= listener->refused[i - 1].deadline_ms)
             release(listener, i - 1);
 }
