@@ -149,6 +149,8 @@ static int time_to_wait(const struct listener *listener)
     wait = clock_until(now, listener->pause_until_ms, wait);
     wait = clock_until(now, listener->full_until_ms, wait);
     wait = clock_until(now, listener->drain_deadline_ms, wait);
+    for (unsigned int i = 0; i < listener->refused_count; i++)
+        wait = clock_until(now, listener->refused[i].deadline_ms, wait);
     wait = clock_until(now, listener->orphan.end_at_ms, wait);
     return clock_until(now, listener->orphan.kill_at_ms, wait);
 }
