@@ -68,22 +68,26 @@ static bool has_room(struct listener *listener, enum board_cause *cause, uint64_
     return *again_ms <= listener->now_ms;
 }
 
-static bool must_wait(struct listener *listener)
+/* Whether the next client is left in the kernel's queue. Where it is not known that one is there,
+ * nothing is told: poll(2) will say when one comes. */
+static bool must_wait(struct listener *listener, bool waiting)
 {
     enum board_cause cause;
-    if (listener->service->over_limit != OVER_LIMIT_DEFER ||
-        has_room(listener, &cause, &listener->full_until_ms)) {
-        listener->full_until_ms = 0;
+    uint64_t again_ms;
+    listener->full_until_ms = 0;
+    if (listener->service->over_limit != OVER_LIMIT_DEFER || has_room(listener, &cause, &again_ms))
         return false;
+    if (waiting) {
+        listener->full_until_ms = again_ms;
+        episode_note(listener, cause, false, NULL, 0);
     }
-    episode_note(listener, cause, false, NULL, 0);
     return true;
 }
 
 void accept_look_again(struct listener *listener)
 {
     if (listener->full_until_ms != 0)
-        must_wait(listener);
+        must_wait(listener, true);
 }
 
 /* Gives the client its session, or keeps it in the retry slot. */
@@ -179,12 +183,17 @@ static void report_broken(struct listener *listener, int error)
     channel_send(&listener->channel, &record, true);
 }
 
-void accept_port(struct listener *listener, struct port *port)
+void accept_port(struct listener *listener, struct port *port, bool waiting)
 {
     for (int i = 0; i < BURST; i++) {
         struct address client = { .kind = ADDRESS_SOCKET, .length = sizeof(client.socket) };
-        if (listener->pause_until_ms != 0 || must_wait(listener))
+        if (listener->pause_until_ms != 0)
             return;
+        if (must_wait(listener, waiting && i == 0)) {
+            if (port->last_call && !waiting)
+                close_port(port);
+            return;
+        }
         int fd = accept4(port->fd, &client.socket.any, &client.length, SOCK_CLOEXEC);
         if (fd >= 0) {
             address_unmap(&client);

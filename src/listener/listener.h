@@ -129,8 +129,8 @@ int loop_open_signals(void);
 /* Takes no more clients; `last` has the bits of the ports that are emptied first. */
 void loop_drain(struct listener *listener, uint64_t last);
 
-/* accept.c: takes what waits at a port, at most 16. */
-void accept_port(struct listener *listener, struct port *port);
+/* accept.c: takes what waits at a port, at most 16. `waiting`: somebody is known to. */
+void accept_port(struct listener *listener, struct port *port, bool waiting);
 /* Looks whether there is room again for clients that wait in the kernel's queue. */
 void accept_look_again(struct listener *listener);
 /* Gives the client in the retry slot its process, if that can be had now. */

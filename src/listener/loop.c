@@ -195,18 +195,20 @@ static void dispatch(struct listener *listener, const struct poll_set *set)
     unsigned int first_port = FIXED + set->refused_count;
     if (set->fds[0].revents != 0)
         look_at_signals(listener);
+    /* From the end: closing one moves the last into its place. Before the master may say to close
+     * them all. */
+    for (unsigned int i = set->refused_count; i > 0; i--)
+        if (set->fds[FIXED + i - 1].revents != 0)
+            refuse_drain(listener, i - 1);
     if (set->fds[1].revents & POLLOUT)
         channel_flush(&listener->channel);
     if (set->fds[1].revents & (POLLIN | POLLHUP | POLLERR))
         listen_to_master(listener);
-    /* From the end: closing one moves the last into its place. */
-    for (unsigned int i = set->refused_count; i > 0; i--)
-        if (set->fds[FIXED + i - 1].revents != 0)
-            refuse_drain(listener, i - 1);
     for (unsigned int i = 0; i < set->port_count; i++) {
         struct port *port = set->ports[i];
-        if (port->fd >= 0 && (set->fds[first_port + i].revents != 0 || port->last_call))
-            accept_port(listener, port);
+        bool waiting = set->fds[first_port + i].revents != 0;
+        if (port->fd >= 0 && (waiting || port->last_call))
+            accept_port(listener, port, waiting);
     }
 }
 
