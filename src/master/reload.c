@@ -11,6 +11,10 @@
  * once all are ready: they are told to go and the old ones to drain. Whatever fails before the
  * commit undoes the first step, and nobody has noticed. */
 
+/* How long a removed socket may be emptied: where clients never cease to come, or find no room, its
+ * queue is never empty. */
+enum { LAST_CALL_MS = 10000 };
+
 static struct service *copy_image(const struct service *image)
 {
     struct service *copy = malloc(image->size);
@@ -70,7 +74,7 @@ static void commit_service(struct master *master, struct service_state *service)
         services_tell_wards(master, service->next);
     }
     if (old != NULL)
-        services_retire(master, old, 0);
+        services_retire(master, old, LAST_CALL_MS);
     free(service->image);
     service->image = service->next_image;
     service->sockets = service->next_sockets;
