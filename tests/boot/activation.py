@@ -102,18 +102,21 @@ def privileged_port():
 
 @case("a passed socket without a service is an error that names it", 60)
 def socket_without_service():
+    unit = "/etc/systemd/system/forkechod-lost.socket"
     machine.write(
-        "/etc/systemd/system/forkechod-lost.socket",
+        unit,
         "[Socket]\nListenStream=127.0.0.1:4300\nFileDescriptorName=lost\n"
         "Service=forkechod.service\n",
     )
     machine.run("systemctl daemon-reload; systemctl stop forkechod")
     machine.run("systemctl start forkechod-lost.socket")
-    result = machine.run("systemctl start forkechod", check=False)
-    assert result.returncode != 0 and machine.show("ExecMainStatus") == "78", result
-    assert any('lost' in message for message in machine.messages()[-5:]), machine.messages()[-5:]
-    machine.run("systemctl stop forkechod-lost.socket; systemctl reset-failed")
-    machine.run("rm /etc/systemd/system/forkechod-lost.socket; systemctl daemon-reload")
+    try:
+        result = machine.run("systemctl start forkechod", check=False)
+        assert result.returncode != 0 and machine.show("ExecMainStatus") == "78", result
+        assert any("lost" in message for message in machine.messages("_COMM=forkechod"))
+    finally:
+        machine.run(f"systemctl stop forkechod-lost.socket; rm {unit}; systemctl daemon-reload")
+        machine.run("systemctl reset-failed")
     machine.run("systemctl start forkechod")
 
 

@@ -6,13 +6,11 @@ The machine shares this one's network, because apt wants its mirror; so port 7 h
 import os
 import re
 
-import machine as machines
 from machine import Machine
 from clients import exchange
 from tap import case, run
 
-machines.TREE += ".bare"
-machine = Machine(binds=[f"{os.environ['BOOT_SOURCE']}:/source"], network=True)
+machine = Machine(tree="bare", binds=[f"{os.environ['BOOT_SOURCE']}:/source"], network=True)
 machine.run("cp --recursive /source /root/forkechod")
 
 

@@ -1,12 +1,11 @@
 """Machines: Debian trees run by systemd-nspawn, each with a network and processes of its own.
 
-    machine = Machine()                  systemd boots in it
-    machine = Machine(booted=False)      no init: as where SysV scripts are run by hand
-    machine.install()                    the packages under test
+    machine = Machine()               systemd boots in it; Machine("sysvinit"): the other init
+    machine.install()                 the packages under test
     machine.run("systemctl restart forkechod")
 
-The tree stays as it is: all that a machine writes is in memory and gone with it. BOOT_TREE names the
-tree (tests/boot/make-tree makes one), BOOT_PACKAGES the folder of .deb files. Needs root.
+Trees stay as they are: all that a machine writes is in memory and gone with it. BOOT_TREES names the
+folder of trees (tests/boot/make-trees makes them), BOOT_PACKAGES that of .deb files. Needs root.
 
 This process moves into the machine's network, so that a test connects to 127.0.0.1 as a client on
 the machine would.
@@ -28,13 +27,19 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from processes import daemon_processes, descendants, wait_exit, wait_until  # noqa: E402
 from tap import note, scaled  # noqa: E402
 
-TREE = os.environ.get("BOOT_TREE", "")
+TREES = os.environ.get("BOOT_TREES", "")
 PACKAGES = os.environ.get("BOOT_PACKAGES", "")
 UNIT = "forkechod.service"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
 _PR_SET_PDEATHSIG = 1
+# What nspawn has to start in a tree, the short name of its first process, and what it says once it
+# has booted.
+_INITS = {
+    "systemd": ("--boot", "systemd", "systemctl is-system-running", ("running", "degraded")),
+    "sysvinit": ("/sbin/init", "init", "runlevel", ("N 2",)),
+}
 # The machine's own, not those of whoever runs the tests.
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "TERM": "dumb"}
 
@@ -46,17 +51,17 @@ def _die_with_parent():
 class Machine:
     """A running machine. Ends with stop(), and at the latest with the test program."""
 
-    def __init__(self, booted=True, binds=(), network=False):
+    def __init__(self, init="systemd", tree=None, binds=(), network=False):
+        start, self._first, self._ask, self._booted = _INITS[init]
         command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--volatile=overlay"]
-        command += ["--directory", TREE, "--bind-ro", f"{os.path.abspath(PACKAGES)}:/packages"]
+        command += ["--directory", os.path.join(TREES, tree or init)]
+        command += [f"--bind-ro={os.path.abspath(PACKAGES)}:/packages"]
         command += [f"--bind-ro={bind}" for bind in binds]
         command += [] if network else ["--private-network"]
-        command += ["--boot"] if booted else ["--as-pid2", "sleep", "infinity"]
-        self._program = "systemd" if booted else "sleep"
         self.leader = None
         self._console = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            command + (["systemd.log_target=journal"] if booted else []),
+            command + [start],
             stdin=subprocess.DEVNULL,
             stdout=self._console,
             stderr=subprocess.STDOUT,
@@ -64,20 +69,19 @@ class Machine:
         )
         atexit.register(self.stop)
         self.leader = wait_until("the machine's first process", self._find_leader, 20)
-        if booted:
-            self.wait_booted()
+        wait_until("the machine has booted", self._has_booted, 60)
         if not network:
             self._enter_network()
 
     def _find_leader(self):
-        """The container's process 1, once it is set up: then it is, or has started, `program`."""
         if self._process.poll() is not None:
             self._console.seek(0)
             raise AssertionError(f"systemd-nspawn ended: {self._console.read().decode()}")
-        ready = [p for p in descendants(self._process.pid) if p.comm == self._program]
-        if not ready:
-            return None
-        return ready[0].pid if self._program == "systemd" else ready[0].ppid
+        found = [p.pid for p in descendants(self._process.pid) if p.comm == self._first]
+        return found[0] if found else None
+
+    def _has_booted(self):
+        return self.out(self._ask, check=False) in self._booted
 
     def _enter_network(self):
         descriptor = os.open(f"/proc/{self.leader}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -86,14 +90,6 @@ class Machine:
                 raise OSError(ctypes.get_errno(), "setns")
         finally:
             os.close(descriptor)
-
-    def wait_booted(self):
-        wait_until(
-            "the machine has booted",
-            lambda: self.run("systemctl is-system-running", check=False).stdout.strip()
-            in ("running", "degraded"),
-            60,
-        )
 
     def stop(self):
         """Pulls the plug. Nothing of the machine is left."""
