@@ -30,7 +30,8 @@ enum record_kind {
     RECORD_REFUSED_END,    /* `count` were refused in `duration_us` */
     RECORD_THROTTLE_BEGIN, /* clients have to wait: `cause` */
     RECORD_THROTTLE_END,
-    RECORD_LOST /* a client that was accepted could not be served: `cause`, `error` */
+    RECORD_LOST,  /* a client that was accepted could not be served: `cause`, `error` */
+    RECORD_BROKEN /* nobody can be accepted at the address `text` any more: `error` */
 };
 
 /* One shape for all; what a kind does not use is zero. */

@@ -175,12 +175,17 @@ static void close_port(struct port *port)
     port->fd = -1;
 }
 
-/* The socket itself is unusable: nothing but a new listener can help. */
-static void report_broken(struct listener *listener, int error)
+/* The socket itself is unusable. The others are served. */
+static void give_up_port(struct listener *listener, struct port *port, int error)
 {
-    struct record record = { .kind = RECORD_FAILED, .error = error };
-    record_set_text(&record, "accept4");
+    struct record record = { .kind = RECORD_BROKEN, .error = error };
+    struct address address = { .kind = ADDRESS_SOCKET, .length = sizeof(address.socket) };
+    char text[ADDRESS_TEXT_MAX];
+
+    if (getsockname(port->fd, &address.socket.any, &address.length) == 0)
+        record_set_text(&record, address_format(&address, text, sizeof(text)));
     channel_send(&listener->channel, &record, true);
+    close_port(port);
 }
 
 void accept_port(struct listener *listener, struct port *port, bool waiting)
@@ -214,8 +219,7 @@ void accept_port(struct listener *listener, struct port *port, bool waiting)
             pause_for(listener, CAUSE_DESCRIPTORS, error);
             return;
         case REACTION_BROKEN:
-            report_broken(listener, error);
-            close_port(port);
+            give_up_port(listener, port, error);
             return;
         }
     }

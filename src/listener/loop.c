@@ -129,15 +129,20 @@ static void show_title(const struct listener *listener)
               listener->service->instances, shown_phase == PHASE_DRAINING ? " finishing" : "");
 }
 
+static bool has_port(const struct listener *listener)
+{
+    for (unsigned int i = 0; i < listener->port_count; i++)
+        if (listener->ports[i].fd >= 0)
+            return true;
+    return false;
+}
+
 /* Nothing left to do but to tell the master what it has not heard yet. */
 static bool is_done(struct listener *listener)
 {
-    if (listener->phase != PHASE_DRAINING || listener->children.live > 0 ||
+    if (listener->phase != PHASE_DRAINING || has_port(listener) || listener->children.live > 0 ||
         listener->retry.fd >= 0 || listener->refused_count > 0 || !orphan_wards_gone(listener))
         return false;
-    for (unsigned int i = 0; i < listener->port_count; i++)
-        if (listener->ports[i].fd >= 0)
-            return false;
     episode_expire(listener, true);
     return listener->orphan.yes || channel_flush(&listener->channel) <= 0;
 }
@@ -223,6 +228,8 @@ int loop_run(struct listener *listener)
         look_at_clock(listener);
         if (is_done(listener))
             return EX_OK;
+        if (listener->phase == PHASE_ACCEPTING && !has_port(listener))
+            return EX_UNAVAILABLE; /* perhaps the next listener can use them again */
         show_title(listener);
         collect(listener, &set);
         int ready = poll(set.fds, set.count, set.last_call ? 0 : time_to_wait(listener));

@@ -173,6 +173,11 @@ void report_record(struct master *master, const struct generation *generation,
         log_event(EVENT_LOST, &details, "%s %s: %s: %s", service, record->text, cause,
                   strerror(record->error));
         break;
+    case RECORD_BROKEN:
+        log_event(EVENT_SYSTEM, &details,
+                  "service %s: accept4 on %s: %s; nobody is served there until the daemon restarts",
+                  service, record->text, strerror(record->error));
+        break;
     default:
         break;
     }
