@@ -52,23 +52,23 @@ void command_tell_end(int pipe, int status, const char *text)
         io_write_full(pipe, text, report.size);
 }
 
-static void print_lines(int fd, const char *prefix, const char *text)
+/* By stdio, so that several lines are one write, and who reads them from a pipe gets them whole. */
+static void print_lines(FILE *out, const char *prefix, const char *text)
 {
     while (*text) {
-        size_t size = strcspn(text, "\n");
-        io_write_full(fd, prefix, strlen(prefix));
-        io_write_full(fd, text, size);
-        io_write_full(fd, "\n", 1);
+        int size = (int)strcspn(text, "\n");
+        fprintf(out, "%s%.*s\n", prefix, size, text);
         text += size + (text[size] == '\n');
     }
+    fflush(out);
 }
 
 void command_print(int status, const char *text)
 {
     if (status)
-        print_lines(STDERR_FILENO, "forkechod: ", text);
+        print_lines(stderr, "forkechod: ", text);
     else
-        print_lines(STDOUT_FILENO, "", text);
+        print_lines(stdout, "", text);
 }
 
 /* Ends the daemon that is not wanted any more: kindly, and the second time for sure. */
