@@ -6,5 +6,6 @@ system_tests = tests/system/forkecho.py tests/system/forkechoctl.py
 system_tests += tests/system/load.py
 system_tests += tests/system/privilege.py
 system_tests += tests/system/titles.py
+system_tests += tests/system/unix.py
 dist_check_SCRIPTS += $(system_tests)
 TESTS += $(system_tests)
