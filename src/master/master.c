@@ -104,41 +104,53 @@ static int time_to_wait(const struct master *master)
     return wait;
 }
 
-/* Listeners first, each in the place of its block; then signals; then the control socket and its
- * clients. */
-enum { AT_SIGNALS = BOARD_BLOCKS, AT_CONTROL, SET_MAX = AT_CONTROL + 1 + CONTROL_CLIENTS_MAX };
+enum { SET_MAX = BOARD_BLOCKS + 1 + 1 + CONTROL_CLIENTS_MAX };
 
-static size_t collect(const struct master *master, struct pollfd fds[SET_MAX])
+/* Listeners first, then signals, then the control socket and its clients. No more entries than it
+ * takes: poll(2) refuses a set that is larger than RLIMIT_NOFILE. */
+struct poll_set {
+    struct pollfd fds[SET_MAX];
+    struct generation *speakers[BOARD_BLOCKS];
+    size_t speaking, count;
+};
+
+static void collect(struct master *master, struct poll_set *set)
 {
+    set->speaking = 0;
     for (int i = 0; i < BOARD_BLOCKS; i++) {
-        const struct generation *generation = &master->generations[i];
-        bool speaks = generation->state != GENERATION_NONE;
-        fds[i].fd = speaks ? generation->channel.fd : -1;
-        fds[i].events = generation->channel.queued > 0 ? POLLIN | POLLOUT : POLLIN;
-        fds[i].revents = 0;
+        struct generation *generation = &master->generations[i];
+        const struct channel *channel = &generation->channel;
+        if (generation->state == GENERATION_NONE || channel->fd < 0)
+            continue;
+        set->fds[set->speaking] =
+            (struct pollfd){ .fd = channel->fd,
+                             .events = channel->queued > 0 ? POLLIN | POLLOUT : POLLIN };
+        set->speakers[set->speaking++] = generation;
     }
-    fds[AT_SIGNALS] = (struct pollfd){ .fd = signals, .events = POLLIN };
-    return AT_CONTROL + control_collect(master, fds + AT_CONTROL);
+    set->count = set->speaking;
+    set->fds[set->count++] = (struct pollfd){ .fd = signals, .events = POLLIN };
+    set->count += control_collect(master, set->fds + set->count);
 }
 
 static void wait_and_serve(struct master *master)
 {
-    struct pollfd fds[SET_MAX];
-    size_t count = collect(master, fds);
-    int ready = poll(fds, count, time_to_wait(master));
+    struct poll_set set;
+    collect(master, &set);
+    int ready = poll(set.fds, set.count, time_to_wait(master));
 
     master->now_ms = clock_ms();
     if (ready <= 0)
         return;
-    for (int i = 0; i < BOARD_BLOCKS; i++) {
-        if (fds[i].revents & POLLOUT)
-            channel_flush(&master->generations[i].channel);
-        if (fds[i].revents & (POLLIN | POLLHUP | POLLERR))
-            watch_receive(master, &master->generations[i]);
+    for (size_t i = 0; i < set.speaking; i++) {
+        if (set.fds[i].revents & POLLOUT)
+            channel_flush(&set.speakers[i]->channel);
+        if (set.fds[i].revents & (POLLIN | POLLHUP | POLLERR))
+            watch_receive(master, set.speakers[i]);
     }
-    if (fds[AT_SIGNALS].revents != 0)
+    if (set.fds[set.speaking].revents != 0)
         look_at_signals(master);
-    control_dispatch(master, fds + AT_CONTROL, count - AT_CONTROL);
+    size_t control = set.speaking + 1;
+    control_dispatch(master, set.fds + control, set.count - control);
 }
 
 static void loop(struct master *master)
