@@ -296,7 +296,7 @@ def several():
         port, name = free_port(), f"@forkechod-test-{os.getpid()}"
         places = [f"unix:{daemon.path('echo')}", f"unix:{daemon.path('echo-2')}", f"unix:{name}"]
         places += [f"127.0.0.1:{port}", f"[::1]:{port}"]
-        daemon.configure({"echo": {"listen": ", ".join(places), "instances": 3}})
+        daemon.configure({"echo": {"listen": ", ".join(places)}})
         daemon.start()
         assert daemon.addresses == {"echo": places}, daemon.output
         for place in places:
