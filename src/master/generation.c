@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -21,7 +22,7 @@ enum { HANDED_MAX = HANDOVER_SOCKETS + SERVICE_SOCKETS_MAX, TITLE_ROOM = 160 };
 static int place_descriptors(const int *source, int count, int *program)
 {
     int moved[HANDED_MAX];
-    int floor = HANDOVER_CHANNEL + HANDED_MAX;
+    int floor = HANDOVER_CHANNEL + count;
 
     if ((*program = fcntl(*program, F_DUPFD_CLOEXEC, floor)) < 0)
         return -1;
@@ -52,27 +53,36 @@ struct birth {
     char *const *environment;
 };
 
+/* What the new process does before it executes. *channel is where the channel is at the time. */
+static int prepare_process(struct birth *birth, int *channel, struct failure *why)
+{
+    setpgid(0, 0);
+    reset_signals();
+    *channel = birth->source[0];
+    if (place_descriptors(birth->source, birth->count, &birth->program) < 0)
+        return failure_set(why, EX_OSERR, "too few descriptors (raise LimitNOFILE=, ulimit -n)");
+    *channel = HANDOVER_CHANNEL;
+#ifndef WITH_SANITIZERS /* whose reports go to stderr */
+    int result = io_null_standard();
+    if (result < 0)
+        return failure_errno(why, EX_OSERR, -result, "cannot open /dev/null");
+#endif
+    return privilege_drop(birth->identity, why);
+}
+
 /* The new process until it is the listener program. What goes wrong is told by the channel. */
 static _Noreturn void become_listener(struct birth *birth)
 {
     struct record record = { .kind = RECORD_FAILED, .version = CHANNEL_VERSION };
-    struct failure why = { .status = EX_OSERR };
+    struct failure why;
+    int channel;
 
-    setpgid(0, 0);
-    reset_signals();
-    if (place_descriptors(birth->source, birth->count, &birth->program) < 0 ||
-#ifndef WITH_SANITIZERS /* whose reports go to stderr */
-        io_null_standard() < 0 ||
-#endif
-        false) {
-        failure_errno(&why, EX_OSERR, errno, "cannot place descriptors");
-    } else if (privilege_drop(birth->identity, &why) == 0) {
+    if (prepare_process(birth, &channel, &why) == 0) {
         fexecve(birth->program, birth->argv, birth->environment);
         failure_errno(&why, EX_OSERR, errno, "cannot execute the listener");
     }
-    record.error = errno;
     record_set_text(&record, why.text);
-    (void)!write(HANDOVER_CHANNEL, &record, sizeof(record));
+    (void)!send(channel, &record, sizeof(record), MSG_DONTWAIT | MSG_NOSIGNAL);
     _exit(why.status);
 }
 
