@@ -1,6 +1,7 @@
 #include "listener/listener.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -151,4 +152,18 @@ void children_reap(struct listener *listener)
         drop(children, at);
     }
     publish(listener);
+}
+
+void children_end_held(struct listener *listener)
+{
+    const struct children *children = &listener->children;
+    struct board_row row;
+    for (uint32_t i = 0; i <= children->mask; i++) {
+        if (children->table[i] == 0)
+            continue;
+        const struct child *child = &children->pool[children->table[i] - 1];
+        if (board_read(&listener->board, child->slot, &row) && !row.torn &&
+            row.activity == SESSION_HOLDING)
+            kill(child->pid, SIGTERM);
+    }
 }

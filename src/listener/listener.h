@@ -101,6 +101,7 @@ struct listener {
 
     enum phase phase;
     bool verbose;
+    bool stopping;              /* the daemon stops */
     bool ending;                /* its sessions were told to end */
     uint64_t drain_deadline_ms; /* for last calls; 0: none */
     struct orphan orphan;
@@ -145,6 +146,8 @@ int children_init(struct children *children, uint32_t room);
 int children_fork(struct listener *listener, int fd, const struct address *client, uint32_t slot,
                   uint32_t source);
 void children_reap(struct listener *listener);
+/* Ends those that have served their client and only hold their process (the key hold_process). */
+void children_end_held(struct listener *listener);
 
 /* slots.c */
 int slots_init(struct slots *slots, uint32_t room);

@@ -13,6 +13,7 @@
 
 enum {
     TURN_MS = 1000,
+    HELD_TURN_MS = 50,
     KILL_AFTER_MS = 500,
     FIXED = 2,
     SET_MAX = FIXED + SERVICE_SOCKETS_MAX + REFUSED_MAX
@@ -65,6 +66,9 @@ static void obey(struct listener *listener, const struct record *record)
         if (record->duration_us > 0)
             listener->drain_deadline_ms = listener->now_ms + record->duration_us / 1000;
         break;
+    case RECORD_STOPPING:
+        listener->stopping = true;
+        break;
     case RECORD_END_ALL:
         orphan_end_sessions(listener);
         break;
@@ -99,6 +103,11 @@ static void look_at_signals(struct listener *listener)
     }
 }
 
+static bool ends_held(const struct listener *listener)
+{
+    return listener->stopping && listener->service->hold_process > 0;
+}
+
 static void look_at_clock(struct listener *listener)
 {
     uint64_t now = listener->now_ms;
@@ -112,6 +121,8 @@ static void look_at_clock(struct listener *listener)
         loop_drain(listener, 0);
     }
     orphan_expire(listener);
+    if (ends_held(listener))
+        children_end_held(listener);
     accept_look_again(listener);
     refuse_expire(listener, false);
     episode_expire(listener, false);
@@ -150,7 +161,7 @@ static bool is_done(struct listener *listener)
 static int time_to_wait(const struct listener *listener)
 {
     uint64_t now = listener->now_ms;
-    int wait = TURN_MS;
+    int wait = ends_held(listener) ? HELD_TURN_MS : TURN_MS;
     wait = clock_until(now, listener->pause_until_ms, wait);
     wait = clock_until(now, listener->full_until_ms, wait);
     wait = clock_until(now, listener->drain_deadline_ms, wait);

@@ -199,6 +199,12 @@ void generation_drain(struct generation *generation, uint64_t last, uint64_t lim
     tell(generation, &record);
 }
 
+void generation_stopping(struct generation *generation)
+{
+    struct record record = { .kind = RECORD_STOPPING };
+    tell(generation, &record);
+}
+
 void generation_end(struct generation *generation)
 {
     struct record record = { .kind = RECORD_END_ALL };

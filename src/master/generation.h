@@ -60,6 +60,8 @@ void generation_ward(struct generation *generation, const struct generation *dea
 /* Takes no more clients. `last` has a bit for each of its sockets that is emptied before it is
  * closed, for at most limit_ms (0: as long as that takes). */
 void generation_drain(struct generation *generation, uint64_t last, uint64_t limit_ms);
+/* The daemon stops: sessions that only hold their process need not be waited for. */
+void generation_stopping(struct generation *generation);
 /* Ends its sessions, whoever their parent is now. */
 void generation_end(struct generation *generation);
 /* Kills every process of it that is left. */

@@ -37,10 +37,11 @@ void stop_begin(struct master *master, bool at_once)
               at_once ? "ended at once" : "which may finish");
     abandon_reload(master);
     master->end_at_ms = master->now_ms + (at_once ? 0 : grace);
-    if (!at_once)
-        for (int i = 0; i < BOARD_BLOCKS; i++)
-            if (master->generations[i].state != GENERATION_NONE)
-                services_retire(master, &master->generations[i], LAST_CALL_MS);
+    for (int i = 0; i < BOARD_BLOCKS && !at_once; i++)
+        if (master->generations[i].state != GENERATION_NONE) {
+            services_retire(master, &master->generations[i], LAST_CALL_MS);
+            generation_stopping(&master->generations[i]);
+        }
     /* The listeners hold copies until theirs are empty. */
     store_close(&master->store);
 }
