@@ -73,10 +73,11 @@ static void each_second(struct master *master)
 static void feed_watchdog(struct master *master)
 {
     uint64_t period = systemd_watchdog_period();
-    if (period == 0 || master->now_ms < master->next_watchdog_ms || !watch_all_fresh(master))
+    if (period == 0 || master->now_ms < master->next_watchdog_ms)
         return;
     master->next_watchdog_ms = master->now_ms + period;
-    systemd_watchdog();
+    if (watch_all_fresh(master))
+        systemd_watchdog();
 }
 
 static void look_at_clock(struct master *master)
@@ -100,7 +101,8 @@ static int time_to_wait(const struct master *master)
     if (systemd_watchdog_period() != 0)
         wait = clock_until(now, master->next_watchdog_ms, wait);
     for (uint32_t i = 0; i < master->service_count; i++)
-        wait = clock_until(now, master->services[i]->restart_at_ms, wait);
+        if (!master->services[i]->changes) /* else it waits for the reload */
+            wait = clock_until(now, master->services[i]->restart_at_ms, wait);
     return wait;
 }
 
