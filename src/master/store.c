@@ -132,7 +132,7 @@ static int get_passed(struct store *store, const struct service *service, const 
             continue;
         struct store_socket *socket = find(store, service, &given->address);
         if (socket == NULL) {
-            tell(EVENT_SOCKET_KEPT, name, &given->address);
+            tell(EVENT_SOCKET_KEPT, service->service_name, &given->address);
             socket = put(store, service, given->fd, &given->address, &given->address, why);
         }
         if (socket == NULL)
