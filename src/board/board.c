@@ -269,6 +269,16 @@ void board_slot_close(struct board *board, uint32_t slot)
     write_end(&row->sequence);
 }
 
+int64_t board_next(const struct board *board, unsigned int block, int64_t slot)
+{
+    for (slot++; slot < board->slots; slot++)
+        if (atomic_load(&board->owners[slot / BOARD_CHUNK]) != block + 1)
+            slot |= BOARD_CHUNK - 1; /* the last of its chunk */
+        else if (atomic_load(&board->slot[slot].state) != SLOT_FREE)
+            return slot;
+    return -1;
+}
+
 void board_session_update(struct board_session *row, enum board_activity activity, uint64_t now_us,
                           uint64_t bytes_in, uint64_t bytes_out, uint64_t turns)
 {

@@ -152,6 +152,9 @@ struct board_row {
     char client[BOARD_CLIENT_MAX];
 };
 
+/* The next slot behind `slot` (-1: the first) that a block uses; -1 when there is none. */
+int64_t board_next(const struct board *board, unsigned int block, int64_t slot);
+
 /* Reads a row. False when the slot is free. */
 bool board_read(const struct board *board, uint32_t slot, struct board_row *row);
 

@@ -231,13 +231,8 @@ int generation_receive(struct generation *generation, struct record *record)
 bool generation_has_died(struct generation *generation, siginfo_t *info)
 {
     info->si_pid = 0;
-    return waitid(P_PID, (id_t)generation->pid, info, WEXITED | WNOHANG) == 0 && info->si_pid != 0;
-}
-
-void generation_bury_listener(struct generation *generation)
-{
-    channel_close(&generation->channel);
-    generation->state = GENERATION_DEAD;
+    return generation->state != GENERATION_DEAD &&
+           waitid(P_PID, (id_t)generation->pid, info, WEXITED | WNOHANG) == 0 && info->si_pid != 0;
 }
 
 int generation_reap_orphan(struct generation *generation, siginfo_t *info)

@@ -36,6 +36,7 @@ struct generation {
     size_t sockets[SERVICE_SOCKETS_MAX]; /* indices into the store, in the listener's order */
     unsigned int socket_count;
     pid_t last_ended; /* of the last session whose end it reported */
+    bool stuck;       /* it gave no sign of life, and was killed */
     bool failed;      /* it said why it could not go on, in `reason` */
     char reason[CHANNEL_CLIENT_MAX];
 };
@@ -70,10 +71,9 @@ void generation_kill(struct generation *generation);
 /* The next record of its listener: 1, 0 when there is none, -errno when there will be none. */
 int generation_receive(struct generation *generation, struct record *record);
 
-/* Whether the listener has died, and how; it is reaped then. What it said last can still be
- * received until generation_bury_listener, after which it is GENERATION_DEAD. */
+/* Whether the listener has just died, and how; it is reaped then. What it said last can still be
+ * received. */
 bool generation_has_died(struct generation *generation, siginfo_t *info);
-void generation_bury_listener(struct generation *generation);
 
 /* Reaps one orphaned session of a dead listener: 1, 0 when all that are left live, -ECHILD when
  * none is left. */

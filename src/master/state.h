@@ -137,7 +137,8 @@ void reload_check(struct master *master);
 void reload_fail(struct master *master, const struct failure *why);
 
 /* watch.c */
-void watch_receive(struct master *master, struct generation *generation);
+/* Takes what a listener has to say, at most some hundred records; true when there may be more. */
+bool watch_receive(struct master *master, struct generation *generation);
 void watch_reap(struct master *master);
 void watch_heartbeats(struct master *master);
 /* True while every listener is fresh or being replaced. */

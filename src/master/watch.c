@@ -9,8 +9,9 @@
 #include "base/clock.h"
 #include "log/log.h"
 
-/* A master that did not run for so long cannot blame its listeners for having been silent. */
-enum { OWN_PAUSE_MS = 5000 };
+/* A master that did not run for so long cannot blame its listeners for having been silent. And of
+ * one listener it takes so many records before it looks at the others. */
+enum { OWN_PAUSE_MS = 5000, RECORDS_A_TURN = 256 };
 
 static struct service_state *service_of(struct master *master, const struct generation *generation)
 {
@@ -30,26 +31,33 @@ static void became_ready(struct master *master, struct generation *generation)
     }
 }
 
-void watch_receive(struct master *master, struct generation *generation)
+static void heed(struct master *master, struct generation *generation, const struct record *record)
+{
+    if (record->kind == RECORD_READY) {
+        became_ready(master, generation);
+    } else if (record->kind == RECORD_FAILED) {
+        generation->failed = true;
+        memcpy(generation->reason, record->text, sizeof(generation->reason));
+    } else {
+        if (record->kind == RECORD_SESSION_END)
+            generation->last_ended = record->pid;
+        report_record(master, generation, record);
+    }
+}
+
+bool watch_receive(struct master *master, struct generation *generation)
 {
     struct record record;
-    int got;
-    while ((got = generation_receive(generation, &record)) > 0) {
-        if (record.kind == RECORD_READY) {
-            became_ready(master, generation);
-        } else if (record.kind == RECORD_FAILED) {
-            generation->failed = true;
-            memcpy(generation->reason, record.text, sizeof(generation->reason));
-        } else {
-            if (record.kind == RECORD_SESSION_END)
-                generation->last_ended = record.pid;
-            report_record(master, generation, &record);
-        }
-    }
-    if (got == -EPROTO) /* of no version we know: nothing it says can be trusted */
+    int got = 1;
+    for (int i = 0; i < RECORDS_A_TURN && got > 0; i++)
+        if ((got = generation_receive(generation, &record)) > 0)
+            heed(master, generation, &record);
+    /* Of no version we know: nothing it says can be trusted. */
+    if (got == -EPROTO && generation->state != GENERATION_DEAD)
         kill(generation->pid, SIGKILL);
     if (got < 0) /* its SIGCHLD follows */
         channel_close(&generation->channel);
+    return got > 0;
 }
 
 /* How a listener died, in words. */
@@ -69,11 +77,10 @@ static void describe_death(const struct generation *generation, const siginfo_t 
 static void inherit_sessions(struct master *master, const struct generation *generation)
 {
     unsigned int index = (unsigned int)(generation - master->generations);
+    int64_t slot = -1;
     uint32_t live = 0;
-    for (uint32_t slot = 0; slot < master->board.slots; slot++)
-        if (atomic_load(&master->board.owners[slot / BOARD_CHUNK]) == index + 1 &&
-            master->board.slot[slot].state != SLOT_FREE)
-            live++;
+    while ((slot = board_next(&master->board, index, slot)) >= 0)
+        live++;
     atomic_store(&master->board.blocks[index].live, live);
 }
 
@@ -102,9 +109,14 @@ static void listener_died(struct master *master, struct generation *generation,
                           const siginfo_t *info)
 {
     struct failure why;
-    bool expected = generation->state == GENERATION_DRAINING && info->si_code == CLD_EXITED &&
-                    info->si_status == 0;
-    watch_receive(master, generation); /* what it said last */
+    /* Once the sessions were told to end, what is left is killed. */
+    bool killed = info->si_code == CLD_KILLED && master->kill_at_ms != 0;
+    bool expected = generation->state == GENERATION_DRAINING &&
+                    (killed || (info->si_code == CLD_EXITED && info->si_status == 0));
+    generation->state = GENERATION_DEAD;
+    while (watch_receive(master, generation)) { /* what it said last */
+    }
+    channel_close(&generation->channel);
     inherit_sessions(master, generation);
     if (expected) {
         struct log_details details = LOG_DETAILS_NONE;
@@ -123,12 +135,9 @@ static void listener_died(struct master *master, struct generation *generation,
 static int64_t find_slot(struct master *master, const struct generation *generation, pid_t pid)
 {
     unsigned int index = (unsigned int)(generation - master->generations);
-    int64_t nameless = -1;
-    for (uint32_t slot = 0; slot < master->board.slots; slot++) {
+    int64_t slot = -1, nameless = -1;
+    while ((slot = board_next(&master->board, index, slot)) >= 0) {
         const struct board_slot *row = &master->board.slot[slot];
-        if (atomic_load(&master->board.owners[slot / BOARD_CHUNK]) != index + 1 ||
-            row->state == SLOT_FREE)
-            continue;
         if (row->pid == pid)
             return slot;
         if (row->state == SLOT_FORKING)
@@ -163,7 +172,7 @@ static void end_orphan(struct master *master, struct generation *generation, uin
 static void orphan_ended(struct master *master, struct generation *generation,
                          const siginfo_t *info)
 {
-    enum session_end asked = master->life == LIFE_STOPPING ? SESSION_STOPPED : SESSION_CRASHED;
+    enum session_end asked = master->kill_at_ms != 0 ? SESSION_STOPPED : SESSION_CRASHED;
     struct record record = {
         .kind = RECORD_SESSION_END,
         .pid = info->si_pid,
@@ -179,15 +188,15 @@ static void orphan_ended(struct master *master, struct generation *generation,
 static void settle_last(struct master *master, struct generation *generation)
 {
     unsigned int index = (unsigned int)(generation - master->generations);
-    for (uint32_t slot = 0; slot < master->board.slots; slot++) {
+    int64_t slot = -1;
+    while ((slot = board_next(&master->board, index, slot)) >= 0) {
         const struct board_slot *row = &master->board.slot[slot];
-        if (atomic_load(&master->board.owners[slot / BOARD_CHUNK]) != index + 1 ||
-            row->state != SLOT_LIVE || row->pid == generation->last_ended)
+        if (row->state != SLOT_LIVE || row->pid == generation->last_ended)
             continue;
         struct record record = { .kind = RECORD_SESSION_END,
                                  .pid = row->pid,
                                  .end = SESSION_UNKNOWN };
-        end_orphan(master, generation, slot, &record);
+        end_orphan(master, generation, (uint32_t)slot, &record);
     }
 }
 
@@ -199,10 +208,8 @@ void watch_reap(struct master *master)
         int got;
         if (generation->state == GENERATION_NONE)
             continue;
-        enum generation_state before = generation->state;
-        if (before != GENERATION_DEAD && generation_has_died(generation, &info)) {
+        if (generation_has_died(generation, &info)) {
             listener_died(master, generation, &info);
-            generation_bury_listener(generation);
             struct generation *heir = service_of(master, generation)->current;
             if (heir != NULL)
                 services_tell_wards(master, heir);
@@ -225,7 +232,8 @@ void watch_heartbeats(struct master *master)
     for (int i = 0; i < BOARD_BLOCKS; i++) {
         struct generation *generation = &master->generations[i];
         uint64_t beat = master->board.blocks[i].heartbeat_ms;
-        if (generation->state == GENERATION_NONE || generation->state == GENERATION_DEAD)
+        if (generation->state == GENERATION_NONE || generation->state == GENERATION_DEAD ||
+            generation->stuck)
             continue;
         if (beat < generation->started_ms)
             beat = generation->started_ms;
@@ -238,6 +246,7 @@ void watch_heartbeats(struct master *master)
                   "service %s: no sign of life for %d s; it is replaced, its sessions go on",
                   details.service, HEARTBEAT_LIMIT_MS / 1000);
         kill(generation->pid, SIGKILL);
+        generation->stuck = true;
     }
 }
 

@@ -80,6 +80,25 @@ START_TEST(a_freed_generation_gives_all_its_chunks_back)
 }
 END_TEST
 
+START_TEST(the_slots_of_a_generation_are_found_among_those_of_others)
+{
+    uint32_t hint = 0;
+    unsigned int ours = (unsigned int)board_block_take(&board, 1, 0);
+    unsigned int other = (unsigned int)board_block_take(&board, 2, 0);
+    int64_t first = board_chunk_take(&board, ours, &hint);
+    int64_t between = board_chunk_take(&board, other, &hint);
+    int64_t second = board_chunk_take(&board, ours, &hint);
+
+    ck_assert_int_eq(board_next(&board, ours, -1), -1);
+    board_slot_open(&board, (uint32_t)first + BOARD_CHUNK - 1, ours, "192.0.2.7:1", 5);
+    board_slot_open(&board, (uint32_t)between, other, "192.0.2.7:2", 5);
+    board_slot_open(&board, (uint32_t)second, ours, "192.0.2.7:3", 5);
+    ck_assert_int_eq(board_next(&board, ours, -1), first + BOARD_CHUNK - 1);
+    ck_assert_int_eq(board_next(&board, ours, first + BOARD_CHUNK - 1), second);
+    ck_assert_int_eq(board_next(&board, ours, second), -1);
+}
+END_TEST
+
 START_TEST(there_are_blocks_for_256_generations_and_no_more)
 {
     for (uint32_t i = 0; i < BOARD_BLOCKS; i++)
@@ -234,6 +253,7 @@ int main(void)
     tcase_add_test(cases, a_board_that_cannot_be_mapped_says_what_to_lower);
     tcase_add_test(cases, two_generations_never_get_the_same_chunk);
     tcase_add_test(cases, a_freed_generation_gives_all_its_chunks_back);
+    tcase_add_test(cases, the_slots_of_a_generation_are_found_among_those_of_others);
     tcase_add_test(cases, there_are_blocks_for_256_generations_and_no_more);
     tcase_add_test(cases, live_sessions_of_a_service_are_counted_over_its_generations);
     tcase_add_test(cases, a_row_shows_what_both_halves_say);
