@@ -1,11 +1,15 @@
 # System tests: the real programs, in a directory of their own, on free ports, as any user.
 EXTRA_DIST += tests/system/tap.py tests/system/harness.py tests/system/clients.py \
-	tests/system/processes.py
+	tests/system/processes.py tests/system/manager.py
 
 system_tests = tests/system/forkecho.py tests/system/forkechoctl.py
 system_tests += tests/system/load.py
 system_tests += tests/system/privilege.py
 system_tests += tests/system/titles.py
 system_tests += tests/system/unix.py
+system_tests += tests/system/inetd.py
+if WITH_SYSTEMD
+system_tests += tests/system/activation.py
+endif
 dist_check_SCRIPTS += $(system_tests)
 TESTS += $(system_tests)
