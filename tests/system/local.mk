@@ -3,6 +3,7 @@ EXTRA_DIST += tests/system/tap.py tests/system/harness.py tests/system/clients.p
 	tests/system/processes.py tests/system/manager.py
 
 system_tests = tests/system/forkecho.py tests/system/forkechoctl.py
+system_tests += tests/system/classics.py
 system_tests += tests/system/load.py
 system_tests += tests/system/privilege.py
 system_tests += tests/system/titles.py
