@@ -13,7 +13,14 @@
 /* The protocol: the client sends one line, gets lines, and the connection closes. The first line of
  * the answer is `ok`, `rejected` or `error: why`. */
 
-enum { REQUEST_LIMIT_MS = 2000, BACKLOG = 16 };
+enum { REQUEST_LIMIT_MS = 2000, REST_MS = 1000, BACKLOG = 16 };
+
+void control_init(struct master *master)
+{
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        master->control.clients[i].fd = -1;
+    master->control.fd = -1;
+}
 
 int control_open(struct master *master, const char *path, struct failure *why)
 {
@@ -26,9 +33,6 @@ int control_open(struct master *master, const char *path, struct failure *why)
     struct address addresses[2];
     const char *hint;
 
-    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
-        master->control.clients[i].fd = -1;
-    master->control.fd = -1;
     if (path[0] == '\0')
         return 0;
     snprintf(text, sizeof(text), "unix:%s", path);
@@ -61,14 +65,18 @@ void control_close(struct master *master)
 size_t control_collect(const struct master *master, struct pollfd *fds)
 {
     const struct control *control = &master->control;
-    bool has_place = false;
+    size_t count = 0;
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-        fds[i + 1] = (struct pollfd){ .fd = control->clients[i].fd, .events = POLLIN };
-        has_place |= control->clients[i].fd < 0;
+        const struct control_client *client = &control->clients[i];
+        /* Of one that has asked, only its end is of interest. */
+        if (client->fd >= 0)
+            fds[count++] =
+                (struct pollfd){ .fd = client->fd, .events = client->reload ? 0 : POLLIN };
     }
     /* Without a place the next client waits in the queue. */
-    fds[0] = (struct pollfd){ .fd = has_place ? control->fd : -1, .events = POLLIN };
-    return CONTROL_CLIENTS_MAX + 1;
+    if (control->fd >= 0 && count < CONTROL_CLIENTS_MAX && master->now_ms >= control->rest_until_ms)
+        fds[count++] = (struct pollfd){ .fd = control->fd, .events = POLLIN };
+    return count;
 }
 
 /* A stalled client loses its answer, never the master's time. */
@@ -129,8 +137,6 @@ static void read_request(struct master *master, struct control_client *client)
         hang_up(client);
         return;
     }
-    if (client->reload != 0) /* it has asked already; whatever it adds is not heard */
-        return;
     client->length += (size_t)got;
     client->line[client->length] = '\0';
     char *end = strchr(client->line, '\n');
@@ -157,9 +163,13 @@ static void accept_client(struct master *master)
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
         if (master->control.clients[i].fd < 0)
             place = &master->control.clients[i];
-    int fd = accept4(master->control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0 || place == NULL)
+    if (place == NULL)
         return;
+    int fd = accept4(master->control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0) { /* out of descriptors, most likely: poll(2) would come back at once, for ever */
+        master->control.rest_until_ms = master->now_ms + REST_MS;
+        return;
+    }
     *place = (struct control_client){ .fd = fd, .deadline_ms = master->now_ms + REQUEST_LIMIT_MS };
     if (!may_ask(fd)) {
         say(place, "error: only root and the daemon's own user may ask");
@@ -167,12 +177,26 @@ static void accept_client(struct master *master)
     }
 }
 
+static bool is_ready(const struct pollfd *fds, size_t count, int fd)
+{
+    for (size_t i = 0; i < count; i++)
+        if (fds[i].fd == fd)
+            return fds[i].revents != 0;
+    return false;
+}
+
 void control_dispatch(struct master *master, const struct pollfd *fds, size_t count)
 {
-    for (size_t i = 1; i < count; i++)
-        if (fds[i].revents != 0 && master->control.clients[i - 1].fd == fds[i].fd)
-            read_request(master, &master->control.clients[i - 1]);
-    if (fds[0].revents != 0)
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_client *client = &master->control.clients[i];
+        if (!is_ready(fds, count, client->fd))
+            continue;
+        if (client->reload == 0)
+            read_request(master, client);
+        else
+            hang_up(client);
+    }
+    if (is_ready(fds, count, master->control.fd))
         accept_client(master);
 }
 

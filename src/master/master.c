@@ -218,7 +218,8 @@ int master_run(const struct master_start *start)
     static struct master master;
     struct failure why;
 
-    master = (struct master){ .start = start, .pid_file = -1, .control = { .fd = -1 } };
+    master = (struct master){ .start = start, .pid_file = -1 };
+    control_init(&master);
     master.reload.remarks = start->remarks;
     master.now_ms = master.last_turn_ms = clock_ms();
     /* What has to be released whatever happens is named by the configuration it was taken from. */

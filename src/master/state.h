@@ -71,6 +71,7 @@ struct control_client {
 struct control {
     int fd; /* -1: none */
     struct address address;
+    uint64_t rest_until_ms; /* nobody is accepted until then */
     struct control_client clients[CONTROL_CLIENTS_MAX];
 };
 
@@ -149,7 +150,9 @@ void stop_begin(struct master *master, bool at_once);
 void stop_check(struct master *master);
 bool stop_is_done(const struct master *master);
 
-/* control.c; 0 or -1. */
+/* control.c */
+void control_init(struct master *master);
+/* 0 or -1. */
 int control_open(struct master *master, const char *path, struct failure *why);
 void control_close(struct master *master);
 size_t control_collect(const struct master *master, struct pollfd *fds);

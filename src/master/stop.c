@@ -9,10 +9,10 @@ static void abandon_reload(struct master *master)
 {
     for (uint32_t i = 0; i < master->service_count; i++)
         master->services[i]->restart_at_ms = 0;
-    if (master->reload.conf == NULL)
-        return;
     conf_free(master->reload.conf);
     master->reload.conf = NULL;
+    /* Also to those who asked for the next one. */
+    master->reload.number++;
     control_answer(master, false, &master->reload.remarks, "the daemon is stopping");
 }
 
