@@ -4,8 +4,10 @@ EXTRA_DIST += tests/system/tap.py tests/system/harness.py tests/system/clients.p
 
 system_tests = tests/system/forkecho.py tests/system/forkechoctl.py
 system_tests += tests/system/classics.py
+system_tests += tests/system/commandline.py
 system_tests += tests/system/load.py
 system_tests += tests/system/privilege.py
+system_tests += tests/system/services.py
 system_tests += tests/system/titles.py
 system_tests += tests/system/unix.py
 system_tests += tests/system/inetd.py
