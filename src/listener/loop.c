@@ -151,8 +151,8 @@ static bool has_port(const struct listener *listener)
 /* Nothing left to do but to tell the master what it has not heard yet. */
 static bool is_done(struct listener *listener)
 {
-    if (listener->phase != PHASE_DRAINING || has_port(listener) || listener->children.live > 0 ||
-        listener->retry.fd >= 0 || listener->refused_count > 0 || !orphan_wards_gone(listener))
+    if (!orphan_wards_gone(listener) || listener->phase != PHASE_DRAINING || has_port(listener) ||
+        listener->children.live > 0 || listener->retry.fd >= 0 || listener->refused_count > 0)
         return false;
     episode_expire(listener, true);
     return listener->orphan.yes || channel_flush(&listener->channel) <= 0;

@@ -78,7 +78,8 @@ struct generation *services_spawn(struct master *master, struct service_state *s
     struct identity identity;
     if (find_identity(master, image, &identity, why) < 0)
         return NULL;
-    if (services_generations(master, index) >= GENERATIONS_A_SERVICE) {
+    /* A reload can be tried again later; in place of a listener that died there has to be one. */
+    if (service->changes && services_generations(master, index) >= GENERATIONS_A_SERVICE) {
         failure_set(why, EX_TEMPFAIL,
                     "service %s: %d older generations still have clients (wait for them, or end "
                     "them)",
@@ -188,8 +189,11 @@ void services_bury(struct master *master, struct generation *generation)
 
     add_block(&service->totals, &master->board.blocks[index]);
     channel_close(&generation->channel);
-    if (service->current != NULL)
-        generation_ward(service->current, generation, false);
     board_block_free(&master->board, index);
     generation->state = GENERATION_NONE;
+    /* All who may have been told of it: its number is free for another group now. */
+    for (int i = 0; i < BOARD_BLOCKS; i++)
+        if (master->generations[i].state != GENERATION_NONE &&
+            master->generations[i].service == generation->service)
+            generation_ward(&master->generations[i], generation, false);
 }
