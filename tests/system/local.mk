@@ -12,7 +12,7 @@ system_tests += tests/system/titles.py
 system_tests += tests/system/unix.py
 system_tests += tests/system/inetd.py
 if WITH_SYSTEMD
-system_tests += tests/system/activation.py
+system_tests += tests/system/activation.py tests/system/notify.py
 endif
 dist_check_SCRIPTS += $(system_tests)
 TESTS += $(system_tests)

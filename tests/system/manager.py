@@ -123,6 +123,11 @@ class Notifications:
             waker.sendto(b"", self._server.getsockname())
         self._thread.join()
         self._server.close()
+        self.forget_all_but()
+
+    def forget_all_but(self, *spare):
+        """Closes the sockets that came, as a manager does with what is taken out of its store."""
         for message in self.messages:
             for one in message.sockets:
-                one.close()
+                if one not in spare:
+                    one.close()

@@ -9,7 +9,7 @@ import stat
 
 from clients import Load, asks, connect, exchange, is_refused
 from harness import IS_ROOT, SERVING_USER, Daemon, forkechod, free_port
-from processes import descendants, reap_orphans, wait_until
+from processes import reap_orphans, wait_until
 from tap import Skip, case, run
 
 
