@@ -262,6 +262,28 @@ bool address_equal(const struct address *a, const struct address *b)
            !memcmp(a->socket.local.sun_path, b->socket.local.sun_path, size);
 }
 
+/* 0.0.0.0 or :: */
+static bool is_wildcard(const struct address *address)
+{
+    struct network network = network_of(address, 128);
+    static const uint8_t zeros[sizeof network.bytes];
+
+    return network.family && !memcmp(network.bytes, zeros, sizeof zeros);
+}
+
+bool address_overlaps(const struct address *a, const struct address *b)
+{
+    sa_family_t family = a->socket.any.sa_family;
+
+    if (a->kind != ADDRESS_SOCKET || b->kind != ADDRESS_SOCKET ||
+        family != b->socket.any.sa_family || address_is_any_port(a) ||
+        !(is_wildcard(a) || is_wildcard(b)))
+        return false;
+    return family == AF_INET
+               ? a->socket.v4.sin_port == b->socket.v4.sin_port
+               : family == AF_INET6 && a->socket.v6.sin6_port == b->socket.v6.sin6_port;
+}
+
 bool address_is_unix(const struct address *address)
 {
     return address->kind == ADDRESS_SOCKET && address->socket.any.sa_family == AF_UNIX;

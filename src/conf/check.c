@@ -103,25 +103,6 @@ static void check_lists(const struct subject *subject)
                              network_format(&denied[i], text, sizeof(text)));
 }
 
-/* 0.0.0.0 or :: */
-static bool is_wildcard(const struct address *address)
-{
-    struct network network = network_of(address, 128);
-    static const uint8_t zeros[sizeof(network.bytes)];
-
-    return network.family && !memcmp(network.bytes, zeros, sizeof(zeros));
-}
-
-static bool is_same_port(const struct address *a, const struct address *b)
-{
-    if (a->kind != ADDRESS_SOCKET || b->kind != ADDRESS_SOCKET ||
-        a->socket.any.sa_family != b->socket.any.sa_family || address_is_any_port(a))
-        return false;
-    if (a->socket.any.sa_family == AF_INET)
-        return a->socket.v4.sin_port == b->socket.v4.sin_port;
-    return a->socket.any.sa_family == AF_INET6 && a->socket.v6.sin6_port == b->socket.v6.sin6_port;
-}
-
 /* Whether bind(2) refuses one of the two: equal, or one is the other's port on every address,
  * unless each has an interface of its own. */
 static bool is_conflict(const struct service *left, const struct address *a,
@@ -132,7 +113,7 @@ static bool is_conflict(const struct service *left, const struct address *a,
 
     if (address_equal(a, b))
         return !address_is_any_port(a);
-    return !apart && is_same_port(a, b) && (is_wildcard(a) || is_wildcard(b));
+    return !apart && address_overlaps(a, b);
 }
 
 /* Addresses of a service against those of an earlier one, or its own. */

@@ -94,12 +94,41 @@ static struct store_socket *take_back(struct store *store, const struct service 
     return NULL;
 }
 
+/* Lets the sockets that overlap `wanted` share their port, or no longer. Returns whether there are
+ * any. */
+static bool share_overlapping(const struct store *store, const struct address *wanted, bool yes)
+{
+    bool any = false;
+    for (size_t i = 0; i < store->count; i++) {
+        const struct store_socket *socket = &store->sockets[i];
+        if (socket->fd < 0 || !address_overlaps(&socket->bound, wanted))
+            continue;
+        sockets_share(socket->fd, yes);
+        any = true;
+    }
+    return any;
+}
+
+/* From 127.0.0.1 to 0.0.0.0 of the same port, or back, both have to be bound for a while. */
+static int listen_beside(const struct store *store, struct address *address,
+                         struct socket_settings *settings, struct failure *why)
+{
+    settings->shared = share_overlapping(store, address, true);
+    int fd = sockets_listen(address, settings, why);
+    int error = errno;
+    if (settings->shared && fd >= 0)
+        sockets_share(fd, false);
+    share_overlapping(store, address, false);
+    errno = error;
+    return fd;
+}
+
 static struct store_socket *bind_new(struct store *store, const struct service *service,
                                      const struct address *wanted, struct failure *why)
 {
     struct socket_settings settings = settings_of(service);
     struct address bound = *wanted;
-    int fd = sockets_listen(&bound, &settings, why);
+    int fd = listen_beside(store, &bound, &settings, why);
     if (fd < 0)
         return NULL;
     struct store_socket *socket = put(store, service, fd, wanted, &bound, why);

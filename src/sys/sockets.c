@@ -48,6 +48,12 @@ static int set_flag(int fd, int level, int name)
     return setsockopt(fd, level, name, &on, sizeof on);
 }
 
+void sockets_share(int fd, bool yes)
+{
+    int on = yes;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
 static int set_device(int fd, const char *device)
 {
     return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device));
@@ -64,6 +70,8 @@ static int prepare(int fd, const struct address *address, const struct socket_se
          set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY) < 0) ||
         (settings->freebind && set_flag(fd, IPPROTO_IP, IP_FREEBIND) < 0))
         return refuse(address, errno, why);
+    if (settings->shared)
+        sockets_share(fd, true);
     if (*settings->bind_to_device && set_device(fd, settings->bind_to_device) < 0)
         return explain(why, errno, errno == ENODEV ? "see ip link" : NULL, "bind_to_device %s",
                        settings->bind_to_device);

@@ -17,6 +17,7 @@
 struct socket_settings {
     unsigned int backlog;
     bool freebind;
+    bool shared;                /* sockets_share */
     const char *bind_to_device; /* "" for none */
     unsigned int socket_mode;   /* Unix sockets: fchmod-ed before bind, whatever the umask */
     const char *socket_user;    /* "" for this process's own; chowned before listen */
@@ -30,6 +31,11 @@ struct socket_settings {
  * the descriptor or -1. */
 int sockets_listen(struct address *address, const struct socket_settings *settings,
                    struct failure *why);
+
+/* Whether another socket of this user, shared too, may take an address that overlaps the one of fd,
+ * as 0.0.0.0 does 127.0.0.1 on the same port. Only for the moment of sockets_listen: whoever stays
+ * shared shares with any program of the user. */
+void sockets_share(int fd, bool yes);
 
 /* Gives an open listening socket the settings that can still change: backlog, device, mode, owner.
  * Returns 0 or -1. */

@@ -168,6 +168,22 @@ START_TEST(addresses_that_differ_are_not_equal)
 }
 END_TEST
 
+START_TEST(every_address_of_a_port_overlaps_each_of_its_family)
+{
+    static const char *const all[] = { "0.0.0.0:7", "127.0.0.1:7", "[::]:7", "[::1]:7",
+                                       "0.0.0.0:8", "127.0.0.1:0", "unix:/x" };
+    for (size_t i = 0; i < COUNT(all); i++)
+        for (size_t j = 0; j < COUNT(all); j++) {
+            struct address a = address_of(all[i]), b = address_of(all[j]);
+            bool same_port = i < 4 && j < 4 && i / 2 == j / 2;
+            bool wildcard = i == 0 || i == 2 || j == 0 || j == 2;
+            if (i != j)
+                ck_assert_msg(address_overlaps(&a, &b) == (same_port && wildcard), "%s %s", all[i],
+                              all[j]);
+        }
+}
+END_TEST
+
 START_TEST(foreign_bytes_in_a_socket_name_are_escaped)
 {
     struct address address = { .length = offsetof(struct sockaddr_un, sun_path) + 5 };
@@ -341,6 +357,7 @@ TCase *address_cases(void)
     tcase_add_test(cases, a_unix_path_may_have_107_bytes);
     tcase_add_test(cases, unix_addresses_are_equal_whatever_length_the_kernel_reports);
     tcase_add_test(cases, addresses_that_differ_are_not_equal);
+    tcase_add_test(cases, every_address_of_a_port_overlaps_each_of_its_family);
     tcase_add_test(cases, foreign_bytes_in_a_socket_name_are_escaped);
     tcase_add_test(cases, a_client_is_shown_in_full_masked_or_not_at_all);
     tcase_add_test(cases, mapped_clients_become_ipv4);

@@ -113,6 +113,28 @@ START_TEST(a_port_is_free_again_at_once)
 }
 END_TEST
 
+START_TEST(a_reload_can_go_from_one_address_to_all)
+{
+    struct address one = address_of("127.0.0.1:0"), all = address_of("0.0.0.0:0"), third;
+    struct socket_settings settings = preset;
+    int fd = sockets_listen(&one, &preset, &why);
+
+    all.socket.v4.sin_port = one.socket.v4.sin_port;
+    third = all;
+    ck_assert_int_eq(sockets_listen(&all, &preset, &why), -1);
+    ck_assert_int_eq(errno, EADDRINUSE);
+    sockets_share(fd, true);
+    settings.shared = true;
+    int beside = sockets_listen(&all, &settings, &why);
+    ck_assert_int_ge(beside, 0);
+    sockets_share(fd, false);
+    sockets_share(beside, false);
+    ck_assert_int_eq(sockets_listen(&third, &preset, &why), -1);
+    close(fd);
+    ck_assert_int_ge(connect_to(&one), 0);
+}
+END_TEST
+
 START_TEST(an_address_that_is_not_there_is_named)
 {
     struct address address = address_of("192.0.2.1:0");
@@ -302,6 +324,7 @@ TCase *sockets_cases(void)
     tcase_add_test(tcase, both_families_have_sockets_of_their_own);
     tcase_add_test(tcase, a_taken_port_is_named);
     tcase_add_test(tcase, a_port_is_free_again_at_once);
+    tcase_add_test(tcase, a_reload_can_go_from_one_address_to_all);
     tcase_add_test(tcase, an_address_that_is_not_there_is_named);
     tcase_add_test(tcase, a_family_that_the_kernel_lacks_can_be_told_from_a_mistake);
     tcase_add_test(tcase, a_device_takes_connections_of_its_own);
