@@ -106,6 +106,14 @@ static bool share_overlapping(const struct store *store, const struct address *w
         sockets_share(socket->fd, yes);
         any = true;
     }
+    /* What the last run listened on, until it is known that nobody wants it any more. */
+    for (size_t i = 0; i < store->given_count; i++) {
+        const struct systemd_socket *given = &store->given[i];
+        if (given->taken || !given->stored || !address_overlaps(&given->address, wanted))
+            continue;
+        sockets_share(given->fd, yes);
+        any = true;
+    }
     return any;
 }
 
@@ -241,14 +249,28 @@ static int get_all_listed(struct store *store, const struct service *service,
     return count;
 }
 
+/* What the check of the configuration cannot see: one address by its name, the other by number. */
+static int refuse_second(const struct service *service, const struct store_socket *socket,
+                         struct failure *why)
+{
+    char text[ADDRESS_TEXT_MAX];
+    return failure_set(why, EX_CONFIG, "service %s: %s is taken by service %s, or twice by this",
+                       service->service_name, address_format(&socket->bound, text, sizeof(text)),
+                       socket->service);
+}
+
 int store_get(struct store *store, const struct service *service, size_t out[SERVICE_SOCKETS_MAX],
               struct failure *why)
 {
     int count = get_passed(store, service, service->service_name, out, 0, why);
     if (count == 0)
         count = get_all_listed(store, service, out, why);
-    for (int i = 0; i < count; i++)
-        store->sockets[out[i]].used = true;
+    for (int i = 0; i < count; i++) {
+        struct store_socket *socket = &store->sockets[out[i]];
+        if (socket->used)
+            return refuse_second(service, socket, why);
+        socket->used = true;
+    }
     return count;
 }
 
