@@ -28,6 +28,12 @@ static bool is_same(const struct service *old, const struct service *new)
     return old != NULL && new != NULL && old->size == new->size &&memcmp(old, new, new->size) == 0;
 }
 
+/* `listen = 7` is one socket on a machine without IPv6, and two when it has learned that. */
+static bool has_same_sockets(const struct socket_set *a, const struct socket_set *b)
+{
+    return a->count == b->count && memcmp(a->index, b->index, a->count * sizeof(a->index[0])) == 0;
+}
+
 /* Finds the sockets of one service and, when it changes, starts its listener. */
 static int prepare_service(struct master *master, const struct service *image, struct failure *why)
 {
@@ -39,7 +45,7 @@ static int prepare_service(struct master *master, const struct service *image, s
     if (count < 0)
         return -1;
     sockets->count = (unsigned int)count;
-    if (is_same(service->image, image)) {
+    if (is_same(service->image, image) && has_same_sockets(&service->sockets, sockets)) {
         service->changes = false;
         return 0;
     }
@@ -121,8 +127,8 @@ static void undo(struct master *master)
         service->next = NULL;
         service->changes = false;
     }
-    store_undo(&master->store);
     restore_sockets(master);
+    store_undo(&master->store);
     conf_free(master->reload.conf);
     master->reload.conf = NULL;
 }
