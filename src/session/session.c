@@ -76,8 +76,8 @@ static void set_lifetime(uint64_t milliseconds)
 }
 
 /* Stays for somebody to look at. SIGTERM shortens that, and changes nothing about why the session
- * ended: so it is waited for rather than died of. */
-static void hold(uint64_t milliseconds)
+ * ended: so it is waited for rather than died of, from before the row says that it may be sent. */
+static void hold(struct stream *stream, uint64_t milliseconds)
 {
     uint64_t now = clock_ms(), end = now + milliseconds;
     sigset_t term;
@@ -85,6 +85,7 @@ static void hold(uint64_t milliseconds)
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     sigprocmask(SIG_BLOCK, &term, NULL);
+    show(stream, SESSION_HOLDING);
     for (; now < end; now = clock_ms()) {
         struct timespec left = { .tv_sec = (time_t)((end - now) / 1000),
                                  .tv_nsec = (long)((end - now) % 1000 * 1000000) };
@@ -113,10 +114,8 @@ static enum session_end serve(struct stream *stream, const struct address *clien
     stream_close(stream, service->linger_timeout);
     if (service->session_timeout)
         set_lifetime(0);
-    if (service->hold_process) {
-        show(stream, SESSION_HOLDING);
-        hold(service->hold_process);
-    }
+    if (service->hold_process)
+        hold(stream, service->hold_process);
     return end;
 }
 
