@@ -166,7 +166,8 @@ def start_bad():
     machine.configure("[service upper]\nhandler = uper\n")
     result = machine.run(f"{SCRIPT} start", check=False)
     assert result.returncode == 6 and "test.conf:2:" in result.stderr, result
-    assert not machine.daemon() and lsb("status") == 3
+    machine.wait_gone(1)
+    assert lsb("status") == 3
     machine.configure("")
 
 
@@ -175,7 +176,7 @@ def start_taken():
     with taken(7):
         result = machine.run(f"{SCRIPT} start", check=False)
     assert result.returncode == 1 and "127.0.0.1:7" in result.stderr, result
-    assert not machine.daemon()
+    machine.wait_gone(1)
     assert lsb("start") == 0
 
 
