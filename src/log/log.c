@@ -29,6 +29,7 @@ static const struct {
 /* Until log_open, lines go to stderr. */
 static struct log_settings settings = { LOG_SINK_STDERR, LOG_INFO, LOG_DAEMON };
 static struct sink sink = { .kind = LOG_SINK_STDERR, .fd = STDERR_FILENO };
+static bool opened;
 static uint64_t dropped, untold;
 
 /* Hands over what waits, oldest first. True when nothing waits any more. */
@@ -130,11 +131,14 @@ void log_open_at(const struct log_settings *wanted, const char *path)
 {
     int saved = errno;
 
-    flush();
-    lose(queue_clear()); /* they are in the old sink's format */
     settings = *wanted;
-    sink_close(&sink);
-    sink_open(&sink, settings.sink, path);
+    if (!opened || sink.kind != wanted->sink || sink.path != path) {
+        flush();
+        lose(queue_clear()); /* they are in the old sink's format */
+        sink_close(&sink);
+        sink_open(&sink, wanted->sink, path);
+        opened = true;
+    }
     errno = saved;
 }
 
@@ -157,6 +161,7 @@ void log_close(void)
         poll(NULL, 0, LAST_WAIT_MS);
     report_drops();
     log_open_at(&none, NULL);
+    opened = false;
     errno = saved;
 }
 

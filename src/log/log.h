@@ -47,7 +47,8 @@ struct log_details {
         .line = -1                                                                                 \
     }
 
-/* Chooses the sink; may be called again at any time (reload). Opens nothing that could block. */
+/* Chooses the sink; may be called again at any time (reload): one that stays the same keeps the
+ * lines that wait for it. Opens nothing that could block. */
 void log_open(const struct log_settings *settings);
 void log_close(void);
 
