@@ -160,6 +160,8 @@ static void end_orphan(struct master *master, struct generation *generation, uin
         record->duration_us = clock_us() - row.since_us;
         record_set_text(record, row.client);
     }
+    if (master->board.slot[slot].state == SLOT_FORKING) /* its listener did not come to count it */
+        block->accepted++;
     block->ended[record->end]++;
     block->bytes_in += record->bytes_in;
     block->bytes_out += record->bytes_out;
