@@ -11,6 +11,7 @@ system_tests += tests/system/services.py
 system_tests += tests/system/titles.py
 system_tests += tests/system/unix.py
 system_tests += tests/system/reload.py
+system_tests += tests/system/death.py
 system_tests += tests/system/inetd.py
 if WITH_SYSTEMD
 system_tests += tests/system/activation.py tests/system/notify.py
