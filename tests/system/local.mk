@@ -13,6 +13,7 @@ system_tests += tests/system/unix.py
 system_tests += tests/system/reload.py
 system_tests += tests/system/death.py
 system_tests += tests/system/inetd.py
+system_tests += tests/system/loglines.py
 if WITH_SYSTEMD
 system_tests += tests/system/activation.py tests/system/notify.py
 endif
