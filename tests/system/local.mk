@@ -6,6 +6,7 @@ system_tests = tests/system/forkecho.py tests/system/forkechoctl.py
 system_tests += tests/system/classics.py
 system_tests += tests/system/commandline.py
 system_tests += tests/system/load.py
+system_tests += tests/system/mistakes.py
 system_tests += tests/system/privilege.py
 system_tests += tests/system/services.py
 system_tests += tests/system/titles.py
