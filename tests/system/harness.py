@@ -13,7 +13,6 @@ it is not the daemon's at all (a sanitizer's, for instance).
 
 import os
 import re
-import resource
 import shlex
 import shutil
 import signal
@@ -24,6 +23,7 @@ import tempfile
 import threading
 import time
 
+import processes
 from processes import (
     become_subreaper,
     daemon_processes,
@@ -386,9 +386,15 @@ class Daemon:
 
 def limit_descriptors(pid, count):
     """Lowers (or raises, up to the hard limit) how many descriptors a running process may open;
-    returns what it was. None: as many as it has open now."""
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    returns what it was. None: so that it can open none."""
+    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+        (before,) = [line.split()[3] for line in file if line.startswith("Max open files")]
     if count is None:
-        count = max(int(number) for number in os.listdir(f"/proc/{pid}/fd")) + 1
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (count, before[1]))
-    return before[0]
+        open_now = processes.descriptors(pid)
+        count = next(number for number in range(1 << 20) if number not in open_now)
+    # As the process's own user: for others that takes a capability which root may lack.
+    facts = processes.status(pid)
+    user, group = (int(facts[key].split()[0]) for key in ("Uid", "Gid"))
+    own = {"user": user, "group": group, "extra_groups": []} if IS_ROOT else {}
+    subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={count}:"], check=True, **own)
+    return int(before)
