@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 
-enum { READY_MS = 60000, STOP_MS = 10000, DEATH_MS = 500, TEXT_MAX = 1 << 20 };
+enum { READY_MS = 60000, STOP_MS = 10000, DEATH_MS = 1000, TEXT_MAX = 1 << 20 };
 
 struct report {
     int32_t status;
@@ -119,17 +119,24 @@ static bool receive(struct wait *wait, void *buffer, size_t size)
     return true;
 }
 
-/* How the daemon died: orphaned, it has become a child of this process (daemonize). */
-static void tell_death(const struct wait *wait)
+/* Orphaned, the daemon has become a child of this process (daemonize). What waitpid(2) returns. */
+static pid_t await_death(const struct wait *wait, int *status)
 {
     uint64_t end = clock_ms() + DEATH_MS;
-    char text[128] = "the daemon ended before it was ready, and did not say why";
     pid_t reaped = 0;
-    int status;
 
-    while (wait->daemon && (reaped = waitpid(wait->daemon, &status, WNOHANG)) == 0 &&
+    while (wait->daemon && (reaped = waitpid(wait->daemon, status, WNOHANG)) == 0 &&
            clock_ms() < end)
         poll(NULL, 0, 5);
+    return reaped;
+}
+
+static void tell_death(const struct wait *wait)
+{
+    char text[128] = "the daemon ended before it was ready, and did not say why";
+    int status;
+    pid_t reaped = await_death(wait, &status);
+
     if (wait->stopped)
         snprintf(text, sizeof text, "stopped by signal %d (%s) before it was ready", wait->stopped,
                  strsignal(wait->stopped));
@@ -166,6 +173,9 @@ _Noreturn void command_wait(int pipe, pid_t middle, const sigset_t *open)
         receive(&wait, &report, sizeof report) && report.size < TEXT_MAX &&
         (text = calloc(1, report.size + 1)) && receive(&wait, text, report.size)) {
         command_print(report.status, text);
+        /* When this command has failed, nothing of what it tried is left. */
+        if (report.status)
+            await_death(&wait, &(int){ 0 });
     } else {
         report.status = EX_OSERR;
         tell_death(&wait);
