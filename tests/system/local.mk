@@ -13,8 +13,9 @@ system_tests += tests/system/titles.py
 system_tests += tests/system/unix.py
 system_tests += tests/system/reload.py
 system_tests += tests/system/death.py
+system_tests += tests/system/stop.py tests/system/moments.py
 system_tests += tests/system/inetd.py
-system_tests += tests/system/loglines.py
+system_tests += tests/system/loglines.py tests/system/logsinks.py
 if WITH_SYSTEMD
 system_tests += tests/system/activation.py tests/system/notify.py
 endif
