@@ -49,10 +49,10 @@ def session_end():
 
 def provoke_all_levels(daemon, port):
     """Lines of every level from err to debug."""
-    with connect(port) as first, connect(port) as waiting:
-        assert asks(first, b"hello") == b"hello"
-        first.close()
-        assert asks(waiting, b"hello") == b"hello"
+    with connect(port) as client:
+        assert asks(client, b"hello") == b"hello"
+        daemon.kill(daemon.sessions()[0], signal.SIGKILL)
+        assert read_to_end(client) == b""
     services = {"echo": {"listen": f"127.0.0.1:{port}", "instances": "many"}}
     daemon.configure(services, {"log_level": "debug"})
     status, _ = daemon.control("reload")
@@ -63,8 +63,8 @@ def provoke_all_levels(daemon, port):
 def log_level():
     for level in LEVELS:
         with Daemon() as daemon:
-            daemon.announce("throttled begin: echo: instances", "reload (mistake|rejected)")
-            port = serve(daemon, {"log_level": level}, instances=1)
+            daemon.announce("session error: .* died by a signal 9", "reload (mistake|rejected)")
+            port = serve(daemon, {"log_level": level})
             provoke_all_levels(daemon, port)
             daemon.stop()
             seen = {line.split(": ")[1] for line in daemon.log.lines}
@@ -145,7 +145,8 @@ def state():
             exchange(ports[1])
             daemon.expect("session end: echo")
             daemon.expect("refused: upper 127.0.0.1:.* no_access")
-            wait_until("one is left", lambda: "[1/9]" in daemon.processes("listener", "echo")[0].title)
+            title = "forkechod: listener echo [1/9]"
+            wait_until(title, lambda: daemon.processes("listener", "echo")[0].title == title)
             daemon.kill(daemon.pid, signal.SIGUSR1)
             daemon.expect("state: echo: 1/9 sessions, 2 accepted, 0 refused, 5 bytes in, 5 bytes")
             daemon.expect("state: upper: 0/256 sessions, 0 accepted, 1 refused, 0 bytes in, 0 ")
