@@ -69,8 +69,8 @@ static void tell_lost(struct sink *sink, int error)
 {
     char text[256];
     int size = snprintf(text, sizeof text,
-                        "forkechod: warning: cannot reach the log at %s: %s (lines are counted "
-                        "and dropped until it is back)\n",
+                        "forkechod: warning: cannot reach the log at %s: %s (lines wait until it "
+                        "is back; those without room are counted)\n",
                         sink->path, strerror(error));
 
     if (!sink->told && size > 0 && (size_t)size < sizeof text)
