@@ -67,7 +67,10 @@ static int find_identity(const struct master *master, const struct service *imag
         *out = master->identity;
         return 0;
     }
-    return privilege_find(image->user, image->group, master->user, out, why);
+    struct failure detail;
+    if (privilege_find(image->user, image->group, master->user, out, &detail) < 0)
+        return failure_set(why, detail.status, "service %s: %s", image->service_name, detail.text);
+    return 0;
 }
 
 struct generation *services_spawn(struct master *master, struct service_state *service,
