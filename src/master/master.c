@@ -86,7 +86,8 @@ static void look_at_clock(struct master *master)
     watch_heartbeats(master);
     services_restart_due(master);
     reload_check(master);
-    if (master->reload.wanted && master->reload.conf == NULL && master->life == LIFE_SERVING)
+    uint64_t due_ms = reload_due(master);
+    if (due_ms != 0 && master->now_ms >= due_ms)
         reload_begin(master);
     stop_check(master);
     each_second(master);
@@ -98,6 +99,7 @@ static int time_to_wait(const struct master *master)
     int wait = clock_until(now, master->next_second_ms, log_waits() ? LOG_WAIT_MS : TURN_MS);
     wait = clock_until(now, master->end_at_ms, wait);
     wait = clock_until(now, master->kill_at_ms, wait);
+    wait = clock_until(now, reload_due(master), wait);
     if (systemd_watchdog_period() != 0)
         wait = clock_until(now, master->next_watchdog_ms, wait);
     for (uint32_t i = 0; i < master->service_count; i++)

@@ -15,6 +15,9 @@
  * queue is never empty. */
 enum { LAST_CALL_MS = 10000 };
 
+/* Who asks in a loop keeps the master busy for some of its time only. */
+enum { PAUSE_MS = 100 };
+
 static struct service *copy_image(const struct service *image)
 {
     struct service *copy = malloc(image->size);
@@ -185,10 +188,19 @@ int reload_start(struct master *master, struct conf *conf, struct failure *why)
     return prepare(master, conf, why);
 }
 
+uint64_t reload_due(const struct master *master)
+{
+    const struct reload *reload = &master->reload;
+    bool due = reload->wanted && reload->conf == NULL && master->life == LIFE_SERVING;
+    /* Not 0, which is none. */
+    return due ? reload->next_ms | 1 : 0;
+}
+
 void reload_begin(struct master *master)
 {
     struct failure why;
     master->reload.wanted = false;
+    master->reload.next_ms = master->now_ms + PAUSE_MS;
     master->reload.number++;
     systemd_reloading();
     struct conf *conf = conf_load(master->start->request, &master->reload.remarks);

@@ -82,7 +82,8 @@ struct reload {
     struct conf *conf; /* the one that is being brought in; NULL: none is */
     uint64_t number;   /* of the reload that runs, or else of the last one */
     uint64_t deadline_ms;
-    bool rejected; /* the last one was, and the old configuration is in force */
+    uint64_t next_ms; /* the next one begins no earlier */
+    bool rejected;    /* the last one was, and the old configuration is in force */
     struct conf_mistakes remarks;
 };
 
@@ -129,6 +130,8 @@ struct totals services_sum(const struct master *master, uint32_t service);
 unsigned int services_generations(const struct master *master, uint32_t service);
 
 /* reload.c */
+/* When the one that is asked for is to begin; 0: none is, or not yet. */
+uint64_t reload_due(const struct master *master);
 void reload_begin(struct master *master);
 /* The start: the same from nothing. 0 or -1. */
 int reload_start(struct master *master, struct conf *conf, struct failure *why);
