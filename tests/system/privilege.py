@@ -182,7 +182,7 @@ def ordinary_user_cannot_change():
 def reload_wants_more():
     other = somebody(pwd.getpwnam(SERVING_USER).pw_uid if IS_ROOT else os.getuid())
     with Daemon() as daemon:
-        daemon.announce("reload rejected: user .*: only root can serve as another user")
+        daemon.announce("reload rejected: service echo: user .*: only root can serve as another user")
         (port,) = serve(daemon, **ordinary(daemon))
         keys = {"listen": f"127.0.0.1:{port}", "user": other.pw_name}
         daemon.configure({"echo": keys})
