@@ -138,12 +138,28 @@ def reload_statuses():
     assert hand_in("").returncode == 0
 
 
-@case("what the unit forbids is a refused reload that says why")
+@case("what the unit forbids is a refused reload that says why; the drop-ins it names allow it", 60)
 def reload_forbidden():
-    result = hand_in("[service nice]\nhandler = echo\nlisten = 127.0.0.1:4001\nuser = root\n")
-    assert result.returncode == 1, result
-    assert exchange("127.0.0.1:7", b"still here") == b"still here"
+    upper = "[service upper]\nhandler = upper\n"
+    nice = f"{upper}listen = 127.0.0.1:4001\nnice = 5\n"
+    group = f"{upper}listen = unix:/run/forkechod/upper\nsocket_group = adm\n"
+    for text, why in ((nice, "nice 5"), (group, "socket_group of"), (f"{nice}user = root\n", "user root")):
+        result = hand_in(text)
+        assert result.returncode == 1, (text, result)
+        assert any(why in m for m in machine.messages("_COMM=forkechod")[-6:]), why
+        assert exchange("127.0.0.1:7", b"still here") == b"still here"
     assert hand_in("").returncode == 0
+    with machine.drop_in(
+        "SystemCallFilter=setpriority\nSystemCallFilter=@chown\nSupplementaryGroups=adm"
+    ):
+        machine.run("systemctl restart forkechod")
+        assert hand_in(nice).returncode == 0
+        titles = machine.out("ps -e -o ni,args").splitlines()
+        assert any(re.match(r" *5 forkechod: listener upper", line) for line in titles), titles
+        assert hand_in(group).returncode == 0
+        assert machine.out("stat --format=%G /run/forkechod/upper") == "adm"
+        assert hand_in("").returncode == 0
+    machine.run("systemctl restart forkechod")
 
 
 @case("systemctl stop is done within half a second, and leaves nothing")
