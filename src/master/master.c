@@ -222,6 +222,7 @@ int master_run(const struct master_start *start)
 
     master = (struct master){ .start = start, .pid_file = -1 };
     control_init(&master);
+    master.reload.conf = start->conf;
     master.reload.remarks = start->remarks;
     master.now_ms = master.last_turn_ms = clock_ms();
     /* What has to be released whatever happens is named by the configuration it was taken from. */
@@ -237,6 +238,7 @@ int master_run(const struct master_start *start)
     free(pid_path);
     services_forget(&master);
     conf_free(master.conf);
+    conf_mistakes_free(&master.reload.remarks);
     board_destroy(&master.board);
     close(master.seed.program);
     log_close();
