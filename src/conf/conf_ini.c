@@ -87,6 +87,6 @@ void conf_ini_confirm(struct findings *findings, const struct scan *scan)
                        "or an unusual file)");
     else if (result != AGREED)
         findings_error(findings, &place,
-                       "cannot be read by the INI library (out of memory, or no "
-                       "/proc)");
+                       "cannot be read by the INI library (out of memory or "
+                       "descriptors, or no /proc)");
 }

@@ -120,6 +120,15 @@ static int clear_path(const struct address *address, struct failure *why)
     return 0;
 }
 
+static const char *lock_hint(int error)
+{
+    if (error == ENOENT)
+        return "its directory has to exist; RuntimeDirectory= of a unit makes one";
+    if (error == EACCES)
+        return "its directory has to let the daemon make files";
+    return NULL;
+}
+
 static int lock_path(const char *lock, const char *path, struct failure *why)
 {
     int fd = lockfile_open(lock, 0600);
@@ -129,11 +138,7 @@ static int lock_path(const char *lock, const char *path, struct failure *why)
     if (fd == -EAGAIN)
         return explain(why, EADDRINUSE, "another daemon is setting it up at this moment",
                        "cannot listen on unix:%s", path);
-    return explain(why, -fd,
-                   fd == -ENOENT
-                       ? "its directory has to exist; RuntimeDirectory= of a unit makes one"
-                       : "its directory has to let the daemon make files",
-                   "cannot listen on unix:%s", path);
+    return explain(why, -fd, lock_hint(-fd), "cannot listen on unix:%s", path);
 }
 
 static int listen_locked(int fd, const struct address *address,
