@@ -12,6 +12,7 @@ it is not the daemon's at all (a sanitizer's, for instance).
 """
 
 import os
+import pwd
 import re
 import shlex
 import shutil
@@ -61,6 +62,17 @@ def free_port():
             return port
         except OSError:
             continue
+
+
+def ordinary(daemon=None):
+    """What makes subprocess run a command as an ordinary user, who may write in the directory of
+    this daemon."""
+    if not IS_ROOT:
+        return {}
+    user = pwd.getpwnam(SERVING_USER)
+    if daemon:
+        os.chown(daemon.directory, user.pw_uid, user.pw_gid)
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
 def section(name, values):

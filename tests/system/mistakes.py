@@ -1,25 +1,16 @@
 """Bad configurations: all that is wrong is said in one run, with its place, and nothing changes."""
 
 import os
-import pwd
 import re
 import socket
 import time
 
 from clients import exchange
-from harness import IS_ROOT, SERVING_USER, SOURCE, Daemon, forkechod, free_port
-from processes import daemon_processes, reap_orphans, wait_until
-from tap import Skip, case, run, scaled
+from harness import SOURCE, Daemon, forkechod, free_port, ordinary
+from processes import reap_orphans, wait_until
+from tap import case, run, scaled
 
 EX_OSERR, EX_CONFIG = 71, 78
-
-
-def ordinary():
-    """What makes subprocess run a command as somebody whom file modes concern."""
-    if not IS_ROOT:
-        return {}
-    user = pwd.getpwnam(SERVING_USER)
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
 def overrides(options):

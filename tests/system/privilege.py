@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 from clients import asks, connect, exchange, is_refused
-from harness import BUILD, IS_ROOT, SERVING_USER, Daemon, forkechod, free_port
+from harness import BUILD, IS_ROOT, SERVING_USER, Daemon, forkechod, free_port, ordinary
 from processes import daemon_processes, descriptors, reap_orphans, status, wait_until
 from tap import Skip, case, run
 
@@ -37,15 +37,6 @@ def serve(daemon, services=None, **start):
     )
     daemon.start(**start)
     return ports
-
-
-def ordinary(daemon):
-    """What makes Popen start the daemon as an ordinary user, who may write in its directory."""
-    if not IS_ROOT:
-        return {}
-    user = pwd.getpwnam(SERVING_USER)
-    os.chown(daemon.directory, user.pw_uid, user.pw_gid)
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
 def somebody(*others):
