@@ -8,6 +8,7 @@ system_tests += tests/system/commandline.py
 system_tests += tests/system/load.py
 system_tests += tests/system/mistakes.py
 system_tests += tests/system/privilege.py
+system_tests += tests/system/quiet.py
 system_tests += tests/system/services.py
 system_tests += tests/system/start.py
 system_tests += tests/system/titles.py
