@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include "access/lists.h"
+#include "session/session.h"
 
-enum { BURST = 16, PAUSE_FIRST_MS = 50, PAUSE_LONGEST_MS = 1000, LOOK_AGAIN_MS = 50 };
+/* The longest pause leaves room to serve within a second whoever waited for its end. */
+enum { BURST = 16, PAUSE_FIRST_MS = 50, PAUSE_LONGEST_MS = 800, LOOK_AGAIN_MS = 50 };
 
 /* What accept4(2)'s errors ask for. Linux hands out here what happened to a connection while it
  * waited; that is no reason to stop. */
@@ -127,12 +129,11 @@ void accept_give_up(struct listener *listener)
 void accept_retry(struct listener *listener)
 {
     struct retry retry = listener->retry;
-    if (listener->now_ms >= retry.deadline_ms) {
-        accept_give_up(listener);
-        return;
-    }
     listener->retry.fd = -1;
     start_session(listener, retry.fd, &retry.client, retry.source, retry.deadline_ms);
+    /* Only after the attempt: what it needed may have come back during the last pause. */
+    if (listener->retry.fd >= 0 && listener->now_ms >= retry.deadline_ms)
+        accept_give_up(listener);
 }
 
 /* The order is that of cost and of blame: a client that may not come in takes nothing from others.
@@ -201,6 +202,10 @@ void accept_port(struct listener *listener, struct port *port, bool waiting)
         }
         int fd = accept4(port->fd, &client.socket.any, &client.length, SOCK_CLOEXEC);
         if (fd >= 0) {
+            if (port->early > 0) {
+                port->early--;
+                session_prepare_socket(fd, listener->service);
+            }
             address_unmap(&client);
             admit(listener, fd, &client);
             continue;

@@ -39,9 +39,10 @@ void episode_note(struct listener *listener, enum board_cause cause, bool refusi
     send_begin(listener, cause, episode, client, error);
 }
 
-static bool is_over(const struct episode *episode, uint64_t now_ms)
+/* A pause is no quiet: what is lacking is tried again at its end. */
+static bool is_over(const struct episode *episode, uint64_t now_ms, uint64_t pause_ms)
 {
-    uint64_t quiet = episode->refusing ? QUIET_REFUSED_MS : QUIET_THROTTLED_MS;
+    uint64_t quiet = episode->refusing ? QUIET_REFUSED_MS : QUIET_THROTTLED_MS + pause_ms;
     return now_ms - episode->last_ms >= quiet ||
            (episode->refusing && now_ms - episode->since_ms >= LONGEST_MS);
 }
@@ -50,7 +51,8 @@ void episode_expire(struct listener *listener, bool all)
 {
     for (unsigned int cause = 0; cause < CAUSE_COUNT; cause++) {
         struct episode *episode = &listener->episodes[cause];
-        if (episode->since_ms == 0 || (!all && !is_over(episode, listener->now_ms)))
+        if (episode->since_ms == 0 ||
+            (!all && !is_over(episode, listener->now_ms, listener->pause_ms)))
             continue;
         /* A single refusal was told in full when it happened. */
         if (!episode->refusing || episode->count > 1)
