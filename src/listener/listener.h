@@ -28,8 +28,9 @@ enum { REFUSED_MAX = 64, REFUSED_LINGER_MS = 1000, RETRY_MS = 5000 };
 
 /* One listening socket. */
 struct port {
-    int fd;         /* -1 once closed */
-    bool last_call; /* draining: closed as soon as its queue was empty once */
+    int fd;             /* -1 once closed */
+    bool last_call;     /* draining: closed as soon as its queue was empty once */
+    unsigned int early; /* clients that came before it had its options, and did not inherit them */
 };
 
 /* A live session, as only its listener knows it. */
@@ -125,6 +126,7 @@ struct listener {
 
 /* loop.c: returns the program's exit status. */
 int loop_run(struct listener *listener);
+void loop_show_title(const struct listener *listener);
 /* Blocks the signals that the loop takes; returns their descriptor or -errno. */
 int loop_open_signals(void);
 /* Takes no more clients; `last` has the bits of the ports that are emptied first. */

@@ -10,6 +10,7 @@
 #include "base/signals.h"
 #include "base/title.h"
 #include "session/session.h"
+#include "sys/streams.h"
 
 enum {
     TURN_MS = 1000,
@@ -30,8 +31,11 @@ int loop_open_signals(void)
 static void open_for_clients(struct listener *listener)
 {
     const struct service *service = listener->service;
-    for (unsigned int i = 0; i < listener->port_count; i++)
-        session_prepare_socket(listener->ports[i].fd, service);
+    for (unsigned int i = 0; i < listener->port_count; i++) {
+        struct port *port = &listener->ports[i];
+        session_prepare_socket(port->fd, service);
+        port->early = sockets_waiting(port->fd);
+    }
     bucket_fill(&listener->cps, &service->cps, listener->now_ms);
     listener->phase = PHASE_ACCEPTING;
 }
@@ -128,7 +132,7 @@ static void look_at_clock(struct listener *listener)
     episode_expire(listener, false);
 }
 
-static void show_title(const struct listener *listener)
+void loop_show_title(const struct listener *listener)
 {
     static uint32_t shown = UINT32_MAX;
     static enum phase shown_phase;
@@ -241,7 +245,7 @@ int loop_run(struct listener *listener)
             return EX_OK;
         if (listener->phase == PHASE_ACCEPTING && !has_port(listener))
             return EX_UNAVAILABLE; /* perhaps the next listener can use them again */
-        show_title(listener);
+        loop_show_title(listener);
         collect(listener, &set);
         int ready = poll(set.fds, set.count, set.last_call ? 0 : time_to_wait(listener));
         listener->now_ms = clock_ms();

@@ -133,6 +133,7 @@ int main(int argc, char **argv)
         channel_send(&listener.channel, &record, true);
         return why.status;
     }
+    loop_show_title(&listener); /* so that ps shows it once the start is over */
     struct record ready = { .kind = RECORD_READY };
     channel_send(&listener.channel, &ready, true);
     return loop_run(&listener);
