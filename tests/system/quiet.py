@@ -150,7 +150,7 @@ def from_one_to_all():
             daemon.configure({"echo": {"listen": f"{host}:{port}"}})
             daemon.reload()
             assert exchange(port, b"hello") == b"hello", host
-            with socket.socket() as other:  # the port is shared for a moment, not for good
+            with socket.socket() as other:  # who does not ask to share gets no part
                 other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     other.bind(("127.0.0.1", port))
