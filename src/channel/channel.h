@@ -18,7 +18,8 @@ enum record_kind {
     RECORD_DRAIN, /* accept no more; exit when the last session has ended. `sockets`: bits of those
                      to accept from until their queue was empty once, at most `duration_us` (0: as
                      long as that takes), before they are closed; the others are closed now */
-    RECORD_STOPPING, /* the daemon stops: a session that only holds its process is ended when it does */
+    RECORD_STOPPING, /* the daemon stops: a session that only holds its process is ended when it
+                        does */
     RECORD_END_ALL,  /* end every session now */
     RECORD_WARD, /* should the master die: end the sessions of group `pid` too, which outlived their
                     own listener; with `count` 0: no longer */

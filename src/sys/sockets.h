@@ -33,9 +33,9 @@ int sockets_listen(struct address *address, const struct socket_settings *settin
                    struct failure *why);
 
 /* Whether another socket of this user, shared too, may take an address that overlaps the one of fd,
- * as 0.0.0.0 does 127.0.0.1 on the same port. For the moment of sockets_listen alone; yet the kernel
- * remembers until the port is free: a program of the same user that asks to share could join, as it
- * could also kill the daemon. */
+ * as 0.0.0.0 does 127.0.0.1 on the same port. For the moment of sockets_listen alone; yet the
+ * kernel remembers until the port is free: a program of the same user that asks to share could
+ * join, as it could also kill the daemon. */
 void sockets_share(int fd, bool yes);
 
 /* Gives an open listening socket the settings that can still change: backlog, device, mode, owner.
