@@ -18,6 +18,7 @@ system_tests += tests/system/death.py
 system_tests += tests/system/stop.py tests/system/moments.py
 system_tests += tests/system/inetd.py
 system_tests += tests/system/loglines.py tests/system/logsinks.py
+system_tests += tests/system/exhaustion.py
 if WITH_SYSTEMD
 system_tests += tests/system/activation.py tests/system/notify.py
 endif
