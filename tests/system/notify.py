@@ -157,6 +157,30 @@ def watchdog():
         assert max(b - a for a, b in zip(times, times[1:])) < scaled(0.9), times
 
 
+@case("WATCHDOG=1 goes on while nobody reads the log")
+def watchdog_without_log():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"full" * 1024)
+    os.set_blocking(writer, True)
+    with Daemon() as daemon, Notifications(daemon) as told:
+        port = free_port()
+        daemon.configure({"echo": {"listen": f"127.0.0.1:{port}"}})
+        options = passing(told=told, WATCHDOG_USEC="600000", WATCHDOG_PID="own")
+        daemon.start(stderr=writer, **options)
+        os.close(writer)
+        with Load("serial", port, 600) as load:
+            result = load.finish()
+        assert result.answered == 600 and result.slowest < scaled(0.5), result
+        wait_until("it comes four times", lambda: len(told.find("WATCHDOG", "1")) >= 4)
+        times = [message.time for message in told.find("WATCHDOG", "1")]
+        assert max(b - a for a, b in zip(times, times[1:])) < scaled(0.5), times
+        daemon.stop()
+    os.close(reader)
+
+
 @case("without a watchdog, or with one for another process, WATCHDOG=1 never comes")
 def no_watchdog():
     for more in ({}, {"WATCHDOG_USEC": "200000", "WATCHDOG_PID": str(os.getpid())}):
