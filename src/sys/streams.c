@@ -53,3 +53,14 @@ void sockets_prepare_streams(int fd, const struct stream_settings *settings)
     set_time(fd, SO_RCVTIMEO, settings->idle_timeout);
     set_time(fd, SO_SNDTIMEO, settings->write_timeout);
 }
+
+/* A listening socket tells its queue where a connection tells its unacknowledged segments. */
+unsigned int sockets_waiting(int fd)
+{
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof info;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 || info.tcpi_state != TCP_LISTEN)
+        return 0;
+    return info.tcpi_unacked;
+}

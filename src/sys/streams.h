@@ -1,7 +1,7 @@
 /*
  * Options of client connections. A connection accepted from a TCP socket has every option of the
- * listening one, so a session needs no system call for them (tcp(7), socket(7)). One accepted from
- * a Unix socket has none of them.
+ * listening one at the time of its handshake, so a session needs no system call for them (tcp(7),
+ * socket(7)). One accepted from a Unix socket has none of them.
  *
  * This file needs libc alone: listeners and sessions use it.
  */
@@ -22,3 +22,6 @@ struct stream_settings {
  * itself. Options in whole seconds are rounded up, and what is above the kernel's limit (keepalive
  * times: 32 767 s) becomes the limit. An option that the socket does not know is left out. */
 void sockets_prepare_streams(int fd, const struct stream_settings *settings);
+
+/* How many connections wait to be accepted from a listening TCP socket; 0 of any other. */
+unsigned int sockets_waiting(int fd);
