@@ -216,8 +216,9 @@ static void linger(int fd, uint64_t linger_ms)
 
 void stream_close(struct stream *stream, uint64_t linger_ms)
 {
-    /* After end of file there is nothing left to read: the plain close is clean. */
-    if (stream->is_socket && !stream->at_end)
+    /* After end of file there is nothing left to read: the plain close is clean. And who takes no
+     * byte has no answer to lose. */
+    if (stream->is_socket && !stream->at_end && stream->end != SESSION_STALLED)
         linger(stream->in, linger_ms);
     close(stream->in);
     if (stream->out != stream->in)

@@ -44,7 +44,7 @@ bool stream_write(struct stream *stream, const void *bytes, size_t size);
 
 /* Lingering close: shutdown(2) for writing, then drain until end of file, `linger_ms` or
  * STREAM_LINGER_BYTES, so that unread input does not turn the last answer into a reset; then
- * close(2). */
+ * close(2). At once after end of file, and after STALLED. */
 void stream_close(struct stream *stream, uint64_t linger_ms);
 
 /* Sleeps for so long, whatever signals are handled meanwhile. */
