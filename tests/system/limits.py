@@ -1,0 +1,542 @@
+"""Who may come in, how many, how fast, and how long they may stay."""
+
+import contextlib
+import ctypes
+import errno
+import os
+import random
+import signal
+import socket
+import struct
+import time
+
+from clients import asks, connect, exchange, read_to_end
+from harness import BUILD, Daemon, free_port
+from manager import listening, passing
+from processes import wait_until
+from tap import Skip, case, run, scaled
+
+BUSY = b"busy, come back later\r\n"
+
+with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as file:
+    HAVE_SYSTEMD = "#define HAVE_SYSTEMD" in file.read()
+
+
+def serve(daemon, where="127.0.0.1", options=None, **keys):
+    """Starts echo on a port of its own; returns the port."""
+    port = free_port()
+    configure(daemon, port, where, options, **keys)
+    daemon.start()
+    return port
+
+
+def configure(daemon, port, where="127.0.0.1", options=None, **keys):
+    daemon.configure({"echo": dict({"listen": f"{where}:{port}"}, **keys)}, daemon=options)
+
+
+def connected(crowd, where, count=1, source=None):
+    """Clients that are being served, and stay until the crowd leaves."""
+    clients = [crowd.enter_context(connect(where, source)) for _ in range(count)]
+    for client in clients:
+        assert asks(client, b"hello") == b"hello"
+    return clients
+
+
+def answer(where, source=None, data=b"hello"):
+    """What a client gets before the end of the stream; None after a reset."""
+    try:
+        return exchange(where, data, source)
+    except OSError as why:
+        if why.errno not in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
+            raise
+        return None
+
+
+def is_served(where, source=None):
+    return answer(where, source) == b"hello"
+
+
+def told(where, source=None):
+    """What a client gets that says nothing."""
+    with connect(where, source) as client:
+        return read_to_end(client)
+
+
+def duration_of(action):
+    begin = time.monotonic()
+    action()
+    return time.monotonic() - begin
+
+
+def cut_off(client):
+    """From now on the client's kernel throws away what arrives, as behind a cut cable."""
+    so_attach_filter, bpf_ret = 26, 0x06
+    code = ctypes.create_string_buffer(struct.pack("HBBI", bpf_ret, 0, 0, 0))
+    program = struct.pack("HP", 1, ctypes.addressof(code))
+    client.setsockopt(socket.SOL_SOCKET, so_attach_filter, program)
+
+
+# ---- who may come in ----------------------------------------------------------------------------
+
+
+@case("the longest prefix decides who may connect, and nobody who is not listed may")
+def lists():
+    with Daemon() as daemon:
+        port = serve(
+            daemon,
+            only_from="127.0.0.0/24, 127.1.2.0/24 127.9.9.9",
+            no_access="127.0.0.2 127.0.0.128/25 127.1.0.0/16",
+        )
+        wanted = {
+            "127.0.0.1": True,
+            "127.0.0.2": False,
+            "127.0.0.200": False,
+            "127.1.2.3": True,
+            "127.1.3.3": False,
+            "127.9.9.9": True,
+            "127.9.9.8": False,
+        }
+        assert {source: is_served(port, source) for source in wanted} == wanted
+        daemon.expect(r"refused: echo 127.0.0.2:\d+: no_access")
+
+
+@case("no_access alone lets everybody else in")
+def denied_alone():
+    with Daemon() as daemon:
+        port = serve(daemon, no_access="127.0.0.8/29")
+        for source, wanted in (("127.0.0.7", True), ("127.0.0.8", False), ("127.0.0.15", False)):
+            assert is_served(port, source) == wanted, source
+
+
+@case("a network that stands in both lists is refused, and the configuration is remarked on")
+def both_lists():
+    with Daemon() as daemon:
+        daemon.announce("configuration warning: .*no_access: 127.0.0.2.* stands in only_from too")
+        port = serve(daemon, only_from="127.0.0.0/8 127.0.0.2", no_access="127.0.0.2")
+        assert is_served(port, "127.0.0.1") and not is_served(port, "127.0.0.2")
+        daemon.expect("configuration warning: ")
+
+
+@case("a list can be a file with a network a line, which a reload reads again")
+def list_in_a_file():
+    with Daemon() as daemon:
+        path = daemon.path("networks")
+
+        def put(text):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
+
+        put("# our own\n127.0.0.1\n\n127.7.0.0/16   # and theirs\n")
+        port = serve(daemon, only_from=path)
+        for source, wanted in (("127.0.0.1", True), ("127.7.1.2", True), ("127.0.0.2", False)):
+            assert is_served(port, source) == wanted, source
+        put("127.0.0.2\n")
+        daemon.reload()
+        assert is_served(port, "127.0.0.2") and not is_served(port, "127.0.0.1")
+
+
+@case("on a socket for both families, lists and limits know an IPv4 client as one of IPv4")
+def mapped():
+    if not HAVE_SYSTEMD:
+        raise Skip("only a socket unit makes a socket for both families")
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = free_port()
+        server = crowd.enter_context(listening(("::", port)))
+        daemon.configure({"echo": {"only_from": "127.0.0.0/8 ::1", "no_access": "127.0.0.2"}})
+        daemon.start(**passing({"echo": [server]}))
+        assert is_served(port, "127.0.0.1") and not is_served(port, "127.0.0.2")
+        assert is_served(f"[::1]:{port}")
+        daemon.expect(r"refused: echo 127.0.0.2:\d+: no_access")
+        daemon.expect(r"session end: echo 127.0.0.1:\d+ ")
+
+
+@case("clients of a Unix socket have no address: no list and no per_source is meant for them")
+def unix_is_exempt():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        daemon.configure(
+            {
+                "echo": {
+                    "listen": f"unix:{daemon.path('socket')}",
+                    "only_from": "192.0.2.1",
+                    "per_source": 1,
+                    "per_source_rate": "1/h",
+                }
+            }
+        )
+        daemon.start()
+        connected(crowd, f"unix:{daemon.path('socket')}", 5)
+
+
+# ---- how many -----------------------------------------------------------------------------------
+
+
+@case("over `instances` a client waits in the queue, the port stays open, and his turn comes")
+def instances_defer():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        daemon.announce("throttled begin: echo: instances, clients wait")
+        port = serve(daemon, instances=2)
+        first = connected(crowd, port, 2)
+        waiting = [crowd.enter_context(connect(port)) for _ in range(20)]
+        for client in waiting:
+            client.sendall(b"my turn")
+        daemon.expect("throttled begin: echo: instances")
+        assert len(daemon.sessions()) == 2
+        for leaving, client in zip(first + waiting, waiting):
+            leaving.close()
+            assert client.recv(7) == b"my turn"
+            assert len(daemon.sessions()) <= 2
+        assert int(daemon.expect(r"throttled end: echo: instances, (\d+) times").group(1)) >= 1
+        assert len(daemon.said("throttled begin")) == 1, daemon.said("throttled")
+
+
+@case("with over_limit = refuse he is told busy_message and the end, whatever he had sent")
+def instances_refuse():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        keys = {"over_limit": "refuse", "busy_message": r"busy, come back later\r\n"}
+        port = serve(daemon, instances=2, **keys)
+        connected(crowd, port, 2)
+        for number in range(50):
+            with connect(port) as client:
+                client.sendall(bytes(1 + 100 * number))
+                assert read_to_end(client) == BUSY
+        assert len(daemon.sessions()) == 2
+        together = [crowd.enter_context(connect(port)) for _ in range(50)]
+        for client in together:
+            client.sendall(bytes(3000))
+        for client in together:
+            assert read_to_end(client) == BUSY
+        assert len(daemon.said("refused")) == 1, daemon.said("refused")
+        configure(daemon, port, instances=3, **keys)
+        daemon.reload()
+        assert is_served(port)
+        crowd.close()
+        daemon.expect(r"refused end: echo: instances, 100 clients in \d+\.\d s")
+
+
+@case("without busy_message a refused client sees the end of the stream at once")
+def refuse_in_silence():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = serve(daemon, instances=1, over_limit="refuse")
+        connected(crowd, port)
+        assert told(port) == b""
+        daemon.expect(r"refused: echo 127.0.0.1:\d+: instances")
+
+
+@case("per_source is refused at once, tells why, and holds up nobody else")
+def per_source():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = serve(daemon, per_source=2, busy_message=r"busy, come back later\r\n")
+        first, _ = connected(crowd, port, 2, "127.0.0.1")
+        with connect(port, "127.0.0.1") as client:
+            client.sendall(b"let me in")
+            assert read_to_end(client) == BUSY
+        connected(crowd, port, 2, "127.0.0.2")
+        assert told(port, "127.0.0.2") == BUSY
+        first.close()
+        daemon.wait_sessions(3)
+        wait_until("there is a place again", lambda: is_served(port, "127.0.0.1"))
+        daemon.expect(r"refused: echo 127.0.0.1:\d+: per_source")
+
+
+@case("source_prefix_v4 makes one source of a network")
+def source_prefix():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = serve(daemon, per_source=2, source_prefix_v4=24)
+        connected(crowd, port, 1, "127.0.0.1")
+        connected(crowd, port, 1, "127.0.0.200")
+        assert told(port, "127.0.0.3") == b""
+        connected(crowd, port, 2, "127.0.1.1")
+        assert told(port, "127.0.1.2") == b""
+
+
+@case("per_source counts clients of IPv6 as well")
+def per_source_v6():
+    if not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"):
+        raise Skip("this machine has no IPv6")
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = serve(daemon, "[::1]", per_source=2)
+        connected(crowd, f"[::1]:{port}", 2)
+        assert told(f"[::1]:{port}") == b""
+        daemon.expect(r"refused: echo \[::1\]:\d+: per_source")
+
+
+@case("max_sessions holds for all services together")
+def max_sessions():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        daemon.announce("throttled begin: (one|two): max_sessions")
+        one, two = free_port(), free_port()
+        daemon.configure(
+            {"one": {"listen": f"127.0.0.1:{one}"}, "two": {"listen": f"127.0.0.1:{two}"}},
+            daemon={"max_sessions": 5},
+        )
+        daemon.start()
+        first = connected(crowd, one, 3)
+        connected(crowd, two, 2)
+        waiting = [crowd.enter_context(connect(port)) for port in (one, two)]
+        for client in waiting:
+            client.sendall(b"my turn")
+        daemon.expect("throttled begin: one: max_sessions")
+        daemon.expect("throttled begin: two: max_sessions")
+        assert len(daemon.sessions()) == 5
+        first[0].close()
+        first[1].close()
+        for client in waiting:
+            assert client.recv(7) == b"my turn"
+        assert len(daemon.wait_sessions(5)) == 5
+
+
+@case("backlog is how many may wait in the kernel")
+def backlog():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = serve(daemon, backlog=4)
+        exchange(port, b"warm")
+        listener = daemon.listener()
+        daemon.kill(listener, signal.SIGSTOP)
+        for _ in range(5):  # the kernel takes one more
+            crowd.enter_context(connect(port))
+        try:
+            connect(port, seconds=0.3).close()
+            raise AssertionError("a further one was taken")
+        except TimeoutError:
+            pass
+        finally:
+            daemon.kill(listener, signal.SIGCONT)
+
+
+# ---- how fast -----------------------------------------------------------------------------------
+
+
+@case("cps lets a burst in at once, and the rest at its rate; nobody is refused")
+def cps_defer():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        daemon.announce("throttled begin: echo: cps")
+        port = serve(daemon, cps="10 5")
+        begin = time.monotonic()
+        clients = [crowd.enter_context(connect(port)) for _ in range(25)]
+        assert time.monotonic() - begin < scaled(1)
+        times = []
+        for client in clients:
+            client.sendall(b"hello")
+            assert client.recv(5) == b"hello"
+            times.append(time.monotonic() - begin)
+        assert times[4] < scaled(0.5), times
+        assert 1.9 < times[-1] < 2 + scaled(0.5), times  # 20 of them at 10 a second
+
+
+@case("at ten times the rate of cps the port stays open, and those over it are told")
+def cps_refuse():
+    with Daemon() as daemon:
+        port = serve(
+            daemon, cps="20 5", over_limit="refuse", busy_message=r"busy, come back later\r\n"
+        )
+        count = {b"hello": 0, BUSY: 0}
+        begin = time.monotonic()
+        for number in range(200):
+            count[answer(port)] += 1
+            time.sleep(max(0, begin + number / 200 - time.monotonic()))
+        fair = 5 + 20 * (time.monotonic() - begin)
+        assert fair - 5 <= count[b"hello"] <= fair + 1, (count, fair)
+        assert count[BUSY] > 100, count
+        assert len(daemon.said("refused: echo .*: cps")) == 1, daemon.said("refused")
+
+
+@case("per_source_rate refuses who comes too often, and nobody else")
+def per_source_rate():
+    with Daemon() as daemon:
+        port = serve(daemon, per_source_rate="60/min 3", busy_message=r"busy, come back later\r\n")
+        assert [answer(port, "127.0.0.1") for _ in range(6)] == [b"hello"] * 3 + [BUSY] * 3
+        assert [answer(port, "127.0.0.2") for _ in range(4)] == [b"hello"] * 3 + [BUSY]
+        time.sleep(1.1)
+        assert [answer(port, "127.0.0.1") for _ in range(2)] == [b"hello", BUSY]
+        daemon.expect(r"refused: echo 127.0.0.1:\d+: per_source_rate")
+        configure(daemon, port)
+        daemon.reload()
+        daemon.expect("refused end: echo: per_source_rate, 5 clients")
+
+
+# ---- how long -----------------------------------------------------------------------------------
+
+
+@case("a client that says nothing for idle_timeout is let go, and one that speaks is not")
+def idle_timeout():
+    with Daemon() as daemon:
+        port = serve(daemon, idle_timeout="1s")
+        took = duration_of(lambda: told(port))
+        assert 0.9 < took < 1 + scaled(0.5), took
+        daemon.expect("session end: echo .*: idle timeout, 0 bytes in")
+        with connect(port) as client:
+            for _ in range(5):
+                time.sleep(0.5)
+                assert asks(client, b"x") == b"x"
+            took = duration_of(lambda: read_to_end(client))
+        assert 0.9 < took < 1 + scaled(0.5), took
+        daemon.expect("session end: echo .*: idle timeout, 5 bytes in")
+
+
+@case("who waited in the queue when a new configuration came has its time limits, not the old ones")
+def early_clients():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = serve(daemon)
+        exchange(port, b"warm")
+        daemon.kill(daemon.listener(), signal.SIGSTOP)
+        old, waiting = daemon.listener(), [crowd.enter_context(connect(port)) for _ in range(20)]
+        configure(daemon, port, idle_timeout="1s")
+        daemon.reload()
+        took = duration_of(lambda: [read_to_end(client) for client in waiting])
+        assert 0.9 < took < 1 + scaled(0.5), took
+        daemon.kill(old, signal.SIGCONT)
+        took = duration_of(lambda: told(port))
+        assert 0.9 < took < 1 + scaled(0.5), took
+
+
+@case("who connected to a passed socket before the daemon started has its time limits too")
+def earliest_client():
+    if not HAVE_SYSTEMD:
+        raise Skip("built without socket activation")
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = free_port()
+        server = crowd.enter_context(listening(port))
+        client = crowd.enter_context(connect(port))
+        daemon.configure({"echo": {"idle_timeout": "1s"}})
+        daemon.start(**passing({"echo": [server]}))
+        took = duration_of(lambda: read_to_end(client))
+        assert 0.8 < took < 1 + scaled(0.5), took
+
+
+@case("bytes to the client keep it from being idle as well as bytes from it")
+def not_idle_when_reading():
+    with Daemon() as daemon:
+        port = serve(daemon, handler="chargen", idle_timeout="1s")
+        with connect(port) as client:
+            end = time.monotonic() + 2.5
+            while time.monotonic() < end:
+                assert client.recv(65536)
+                time.sleep(0.01)
+        daemon.expect("session end: echo .*: (client closed|connection reset), 0 bytes in")
+
+
+@case("session_timeout ends also a session that is busy")
+def session_timeout():
+    with Daemon() as daemon:
+        port = serve(daemon, session_timeout="1s")
+        begin = time.monotonic()
+        with contextlib.suppress(ConnectionError), connect(port) as client:
+            while asks(client, b"x"):
+                time.sleep(0.01)
+        assert 0.9 < time.monotonic() - begin < 1 + scaled(0.5), time.monotonic() - begin
+        daemon.expect("session end: echo .*: session timeout, ")
+
+
+@case("a client that never reads its answers is given up after write_timeout")
+def write_timeout():
+    with Daemon() as daemon:
+        port = serve(daemon, write_timeout="1s", handler="chargen")
+        with connect(port):
+            begin = time.monotonic()
+            daemon.expect("session end: echo .*: write timeout, 0 bytes in", seconds=10)
+            took = time.monotonic() - begin
+            assert 0.9 < took < 1 + scaled(0.7), took
+        with connect(port) as client:
+            assert client.recv(1)
+            cut_off(client)
+            begin = time.monotonic()
+            daemon.expect("session end: echo .*: write timeout, 0 bytes in", count=2)
+            took = time.monotonic() - begin
+            assert 0.9 < took < 1 + scaled(0.5), took
+
+
+@case("a client that takes its answers slowly is not given up")
+def slow_reader():
+    data = random.randbytes(300000)
+    with Daemon() as daemon:
+        port = serve(daemon, write_timeout="1s")
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with client:
+            client.settimeout(scaled(5))
+            client.connect(("127.0.0.1", port))
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            got = b""
+            while part := client.recv(5000):
+                got += part
+                time.sleep(0.04)
+        assert got == data, len(got)
+        daemon.expect("session end: echo .*: client closed, 300000 bytes in, 300000 bytes out")
+
+
+@case("a client whose network is cut while its answer is under way is given up")
+def cut_with_bytes():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = serve(daemon, write_timeout="1s", tcp_user_timeout="2s")
+        (client,) = connected(crowd, port)
+        cut_off(client)
+        begin = time.monotonic()
+        client.sendall(b"is there anybody?")
+        daemon.expect("session end: echo .*: peer vanished, 22 bytes in")
+        took = time.monotonic() - begin
+        assert 1.8 < took < 2 + scaled(1), took
+
+
+@case("a silent client whose network is cut is found out by keep-alive probes")
+def cut_in_silence():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = serve(
+            daemon,
+            keepalive_time="1s",
+            keepalive_interval="1s",
+            write_timeout="1s",
+            tcp_user_timeout="2s",
+        )
+        silent, (present,) = connected(crowd, port)[0], connected(crowd, port)
+        cut_off(silent)
+        daemon.expect("session end: echo .*: peer vanished, 5 bytes in", seconds=6)
+        assert asks(present, b"still here") == b"still here"
+
+
+@case("without keepalive and timeouts a silent client stays")
+def no_keepalive():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = serve(
+            daemon,
+            keepalive="no",
+            keepalive_time="1s",
+            keepalive_interval="1s",
+            write_timeout="1s",
+            tcp_user_timeout="2s",
+            idle_timeout="0",
+        )
+        (client,) = connected(crowd, port)
+        cut_off(client)
+        time.sleep(4)
+        assert len(daemon.sessions()) == 1
+
+
+@case("after its last answer a session waits linger_timeout for the client's end, and no longer")
+def linger_timeout():
+    with Daemon() as daemon:
+        port = serve(daemon, handler="upper", once="yes", linger_timeout="1s")
+        with connect(port) as client:
+            client.sendall(b"hello")
+            assert read_to_end(client) == b"HELLO"
+            took = duration_of(lambda: daemon.wait_sessions(0))
+            assert 0.8 < took < 1 + scaled(0.5), took
+        with connect(port) as client:
+            client.sendall(b"hello")
+            assert read_to_end(client) == b"HELLO"
+        assert duration_of(lambda: daemon.wait_sessions(0)) < scaled(0.5)
+
+
+@case("what a client still sends while its session closes does not cost it the last answer")
+def linger_drains():
+    with Daemon() as daemon:
+        port = serve(daemon, handler="upper", once="yes")
+        for _ in range(100):
+            with connect(port) as client:
+                client.sendall(b"hello")
+                client.sendall(b"and more" * 1000)
+                assert read_to_end(client).startswith(b"HELLO")
+
+
+if __name__ == "__main__":
+    run()
