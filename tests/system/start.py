@@ -14,7 +14,15 @@ import time
 
 from clients import asks, connect, exchange, is_refused
 from harness import FORKECHOD, IS_ROOT, Daemon, forkechod, free_port, ordinary
-from processes import daemon_processes, descendants, reap_orphans, status, wait_exit, wait_until
+from processes import (
+    NAME,
+    daemon_processes,
+    descendants,
+    reap_orphans,
+    status,
+    wait_exit,
+    wait_until,
+)
 from tap import Skip, case, run, scaled
 
 EX_OSERR, EX_NOPERM, EX_CONFIG = 71, 77, 78
@@ -502,12 +510,14 @@ def begin(daemon, **popen):
 
 
 def begin_endless(daemon):
-    """A start whose listener never gets ready: sleep(1) takes its arguments for seconds."""
+    """A start whose listener never gets ready: sleep(1) takes its arguments for seconds. Returns
+    the command and that listener."""
     command = begin(daemon, **listener_is("/bin/sleep"))
-    wait_until("the listener is there", lambda: os.path.exists(daemon.path("pid")) and [
-        process for process in descendants() if process.ppid == daemon.written_pid()
-    ])
-    return command
+    (listener,) = wait_until(
+        "the listener is there",
+        lambda: [process for process in descendants(command.pid) if process.comm != NAME],
+    )
+    return command, listener
 
 
 @case("Ctrl-C, or a closed terminal, during the start ends it and leaves nothing")
@@ -516,7 +526,8 @@ def interrupted():
         daemon.configure(LOCALHOST)
         before = state(daemon)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            with begin_endless(daemon) as command:
+            command, _ = begin_endless(daemon)
+            with command:
                 os.killpg(command.pid, number)
                 assert wait_exit(command.pid, 2), "it waits on"
                 _, errors = command.communicate()
@@ -547,15 +558,13 @@ def interrupted_anywhere():
 def dies_during_the_start():
     with Daemon() as daemon:
         daemon.configure(LOCALHOST)
-        with begin_endless(daemon) as command:
-            master = daemon.written_pid()
-            listeners = [process.pid for process in descendants() if process.ppid == master]
-            os.kill(master, signal.SIGKILL)
+        command, listener = begin_endless(daemon)
+        with command:
+            os.kill(listener.ppid, signal.SIGKILL)
+            os.kill(listener.pid, signal.SIGKILL)  # a real one sees it, and ends by itself
             _, errors = command.communicate(timeout=scaled(1))
         assert command.returncode == EX_OSERR, command.returncode
         assert errors == "forkechod: the daemon died of signal 9 (Killed) before it was ready\n"
-        for pid in listeners:
-            os.kill(pid, signal.SIGKILL)
 
 
 @case("a listener that does not get ready is given up after ten seconds")
