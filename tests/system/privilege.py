@@ -241,6 +241,20 @@ def listener_descriptors():
                 assert "anon_inode:[signalfd]" in found.values(), (name, found)
 
 
+@case("a session keeps no port open: without master and listener, clients are refused")
+def no_port_is_kept():
+    with Daemon() as daemon:
+        (port,) = serve(daemon)
+        with connect(port) as client:
+            assert asks(client, b"hello") == b"hello"
+            listener = daemon.listener()
+            daemon.kill(daemon.pid)
+            daemon.kill(listener)
+            assert daemon.wait_end(5) == -signal.SIGKILL
+            wait_until("the port is closed", lambda: is_refused(port), 1)
+            assert asks(client, b"still here") == b"still here"
+
+
 def mappings(pid):
     with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
         return file.read()
