@@ -50,11 +50,12 @@ static int send_now(struct channel *channel, const struct record *record)
     return errno == ENOBUFS || errno == ENOMEM ? -EAGAIN : -errno;
 }
 
-static int queue(struct channel *channel, const struct record *record)
+static int queue(struct channel *channel, const struct record *record, bool must)
 {
+    unsigned int room = must ? CHANNEL_QUEUE_MAX : CHANNEL_QUEUE_MAX - CHANNEL_RESERVED;
     if (channel->queue == NULL)
         channel->queue = calloc(CHANNEL_QUEUE_MAX, sizeof(*channel->queue));
-    if (channel->queue == NULL || channel->queued == CHANNEL_QUEUE_MAX)
+    if (channel->queue == NULL || channel->queued >= room)
         return -EAGAIN;
     channel->queue[(channel->first + channel->queued++) % CHANNEL_QUEUE_MAX] = *record;
     return 0;
@@ -68,7 +69,7 @@ int channel_send(struct channel *channel, struct record *record, bool must)
     if (left < 0)
         return left;
     int result = left == 0 ? send_now(channel, record) : -EAGAIN;
-    return result == -EAGAIN && must ? queue(channel, record) : result;
+    return result == -EAGAIN ? queue(channel, record, must) : result;
 }
 
 int channel_flush(struct channel *channel)
@@ -82,6 +83,9 @@ int channel_flush(struct channel *channel)
         channel->first = (channel->first + 1) % CHANNEL_QUEUE_MAX;
         channel->queued--;
     }
+    /* Memory that stays would be one more thing for each session's fork to copy the tables of. */
+    free(channel->queue);
+    channel->queue = NULL;
     return 0;
 }
 

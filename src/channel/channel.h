@@ -1,7 +1,8 @@
 /*
  * The channel between the master and one listener: a SOCK_SEQPACKET pair, one record a packet.
- * Neither end ever blocks. Records of sessions may be dropped when the master is behind, and the
- * caller counts them; records that matter more wait in a queue of 256.
+ * Neither end ever blocks. When the peer is behind, records wait in a queue of 4096, of which 256
+ * places are kept for those that must arrive; records of sessions that find no place are dropped,
+ * and the caller counts them.
  */
 #pragma once
 
@@ -9,7 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CHANNEL_VERSION = 1, CHANNEL_QUEUE_MAX = 256, CHANNEL_CLIENT_MAX = 64 };
+enum {
+    CHANNEL_VERSION = 1,
+    CHANNEL_QUEUE_MAX = 4096,
+    CHANNEL_RESERVED = 256,
+    CHANNEL_CLIENT_MAX = 64
+};
 
 enum record_kind {
     /* master to listener */
@@ -53,20 +59,21 @@ struct record {
 /* One end. */
 struct channel {
     int fd;
-    struct record *queue; /* ring of CHANNEL_QUEUE_MAX, made at the first need */
+    struct record *queue; /* ring of CHANNEL_QUEUE_MAX, there only while something waits */
     unsigned int first, queued;
 };
 
 /* Sets the record's text, cut to its room. */
 void record_set_text(struct record *record, const char *text);
 
-/* A pair, both non-blocking and close-on-exec, with room for some thousand records. 0 or -errno. */
+/* A pair, both non-blocking and close-on-exec, with as much room as the kernel grants. 0 or -errno.
+ */
 int channel_pair(int out[2]);
 void channel_open(struct channel *channel, int fd);
 void channel_close(struct channel *channel);
 
-/* Sends; `must` puts it in the queue when the peer is behind. Returns 0; -EAGAIN when it was
- * dropped; -EPIPE (or what the kernel said) when the peer is gone. Sets the version itself. */
+/* Sends, or puts it in the queue; `must` may take the last places there. Returns 0; -EAGAIN when it
+ * was dropped; -EPIPE (or what the kernel said) when the peer is gone. Sets the version itself. */
 int channel_send(struct channel *channel, struct record *record, bool must);
 /* Sends what waits. Returns how many are left, or -errno. */
 int channel_flush(struct channel *channel);
