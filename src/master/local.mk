@@ -3,6 +3,7 @@ src_forkechod_SOURCES = \
 	src/main.c \
 	src/options.c src/options.h \
 	src/master/control.c \
+	src/master/gather.c \
 	src/master/generation.c src/master/generation.h \
 	src/master/master.c src/master/master.h \
 	src/master/reload.c \

@@ -21,7 +21,7 @@ struct master_start {
 
 /* From the checked configuration to the last process's end. The waiting command (sys/daemonize.h)
  * is told when every listener is ready, or why there will be none. Returns the exit status. Signals
- * must be blocked already: master_block_signals. */
+ * must be blocked already: master_open_signals. */
 int master_run(const struct master_start *start);
 
 /* Early, before anything is created that a signal must not leave behind: from here on signals wait

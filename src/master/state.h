@@ -3,6 +3,7 @@
  *
  *   master.c      set-up and the loop
  *   store.c       listening sockets
+ *   gather.c      which of them a service gets
  *   generation.c  one listener process: mechanism
  *   services.c    which generation serves which service; restarts
  *   reload.c      from one configuration to the next; the start is a reload from nothing

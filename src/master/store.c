@@ -13,21 +13,13 @@ void store_open(struct store *store, struct systemd_socket *given, size_t count)
     *store = (struct store){ .given = given, .given_count = count };
 }
 
-static bool port_is_chosen(const struct address *address)
-{
-    if (address->kind != ADDRESS_SOCKET)
-        return false;
-    return (address->socket.any.sa_family == AF_INET && address->socket.v4.sin_port == 0) ||
-           (address->socket.any.sa_family == AF_INET6 && address->socket.v6.sin6_port == 0);
-}
-
 static struct store_socket *find(const struct store *store, const struct service *service,
                                  const struct address *wanted)
 {
     for (size_t i = 0; i < store->count; i++) {
         struct store_socket *socket = &store->sockets[i];
         if (socket->fd >= 0 && address_equal(&socket->wanted, wanted) &&
-            (!port_is_chosen(wanted) || strcmp(socket->service, service->service_name) == 0))
+            (!address_is_any_port(wanted) || strcmp(socket->service, service->service_name) == 0))
             return socket;
     }
     return NULL;
@@ -149,8 +141,8 @@ static struct store_socket *bind_new(struct store *store, const struct service *
     return socket;
 }
 
-static struct store_socket *get_one(struct store *store, const struct service *service,
-                                    const struct address *wanted, struct failure *why)
+struct store_socket *store_obtain(struct store *store, const struct service *service,
+                                  const struct address *wanted, struct failure *why)
 {
     struct socket_settings settings = settings_of(service);
     struct store_socket *socket = find(store, service, wanted);
@@ -159,119 +151,17 @@ static struct store_socket *get_one(struct store *store, const struct service *s
     return sockets_adjust(socket->fd, &socket->bound, &settings, why) < 0 ? NULL : socket;
 }
 
-/* Adds every passed socket of that name. Returns how many there are now, or -1. */
-static int get_passed(struct store *store, const struct service *service, const char *name,
-                      size_t out[SERVICE_SOCKETS_MAX], int count, struct failure *why)
+struct store_socket *store_adopt(struct store *store, const struct service *service,
+                                 struct systemd_socket *given, struct failure *why)
 {
-    for (size_t i = 0; i < store->given_count && count < SERVICE_SOCKETS_MAX; i++) {
-        struct systemd_socket *given = &store->given[i];
-        if (given->stored || strcmp(given->name, name) != 0)
-            continue;
-        struct store_socket *socket = find(store, service, &given->address);
-        if (socket == NULL) {
-            tell(EVENT_SOCKET_KEPT, service->service_name, &given->address);
-            socket = put(store, service, given->fd, &given->address, &given->address, why);
-        }
-        if (socket == NULL)
-            return -1;
-        given->taken = true;
-        socket->passed = true;
-        out[count++] = (size_t)(socket - store->sockets);
+    struct store_socket *socket = find(store, service, &given->address);
+    if (socket == NULL) {
+        tell(EVENT_SOCKET_KEPT, service->service_name, &given->address);
+        socket = put(store, service, given->fd, &given->address, &given->address, why);
     }
-    return count;
-}
-
-/* The same place in IPv4: 0.0.0.0 of [::], 127.0.0.1 of [::1]. Where it is listed too, a machine
- * without IPv6 still serves. */
-static bool has_ipv4_twin(const struct service *service, const struct address *wanted)
-{
-    const struct address *addresses = service_addresses(service, service->listen);
-    const struct in6_addr *place = &wanted->socket.v6.sin6_addr;
-    if (wanted->kind != ADDRESS_SOCKET || wanted->socket.any.sa_family != AF_INET6 ||
-        (!IN6_IS_ADDR_UNSPECIFIED(place) && !IN6_IS_ADDR_LOOPBACK(place)))
-        return false;
-    in_addr_t twin = htonl(IN6_IS_ADDR_LOOPBACK(place) ? INADDR_LOOPBACK : INADDR_ANY);
-    for (uint32_t i = 0; i < service->listen.count; i++)
-        if (addresses[i].kind == ADDRESS_SOCKET && addresses[i].socket.any.sa_family == AF_INET &&
-            addresses[i].socket.v4.sin_addr.s_addr == twin &&
-            addresses[i].socket.v4.sin_port == wanted->socket.v6.sin6_port)
-            return true;
-    return false;
-}
-
-/* A failure that only says that this machine has no IPv6, where it need not have. */
-static bool may_be_skipped(const struct service *service, const struct address *wanted, int error,
-                           const struct failure *why)
-{
-    if ((error != EAFNOSUPPORT && error != EADDRNOTAVAIL) || !has_ipv4_twin(service, wanted))
-        return false;
-    struct log_details details = LOG_DETAILS_NONE;
-    details.service = service->service_name;
-    log_event(EVENT_SOCKET_SKIPPED, &details, "service %s: %s; its IPv4 address is served",
-              service->service_name, why->text);
-    return true;
-}
-
-static int get_listed(struct store *store, const struct service *service,
-                      const struct address *wanted, size_t out[SERVICE_SOCKETS_MAX], int count,
-                      struct failure *why)
-{
-    if (wanted->kind == ADDRESS_SYSTEMD) {
-        int now = get_passed(store, service, wanted->socket.name, out, count, why);
-        if (now == count)
-            return failure_set(why, EX_CONFIG,
-                               "service %s: systemd passed no socket named %s (start its .socket "
-                               "unit, or listen on an address)",
-                               service->service_name, wanted->socket.name);
-        return now;
-    }
-    if (count == SERVICE_SOCKETS_MAX)
-        return failure_set(why, EX_CONFIG, "service %s: more than %d addresses",
-                           service->service_name, SERVICE_SOCKETS_MAX);
-    errno = 0;
-    struct store_socket *socket = get_one(store, service, wanted, why);
-    if (socket == NULL)
-        return may_be_skipped(service, wanted, errno, why) ? count : -1;
-    out[count++] = (size_t)(socket - store->sockets);
-    return count;
-}
-
-static int get_all_listed(struct store *store, const struct service *service,
-                          size_t out[SERVICE_SOCKETS_MAX], struct failure *why)
-{
-    const struct address *addresses = service_addresses(service, service->listen);
-    int count = 0;
-    for (uint32_t i = 0; i < service->listen.count && count >= 0; i++)
-        count = get_listed(store, service, &addresses[i], out, count, why);
-    if (count == 0)
-        return failure_set(why, EX_CONFIG, "service %s: no address to listen on (set listen)",
-                           service->service_name);
-    return count;
-}
-
-/* What the check of the configuration cannot see: one address by its name, the other by number. */
-static int refuse_second(const struct service *service, const struct store_socket *socket,
-                         struct failure *why)
-{
-    char text[ADDRESS_TEXT_MAX];
-    return failure_set(why, EX_CONFIG, "service %s: %s is taken by service %s, or twice by this",
-                       service->service_name, address_format(&socket->bound, text, sizeof(text)),
-                       socket->service);
-}
-
-int store_get(struct store *store, const struct service *service, size_t out[SERVICE_SOCKETS_MAX],
-              struct failure *why)
-{
-    int count = get_passed(store, service, service->service_name, out, 0, why);
-    if (count == 0)
-        count = get_all_listed(store, service, out, why);
-    for (int i = 0; i < count; i++) {
-        struct store_socket *socket = &store->sockets[out[i]];
-        if (socket->used)
-            return refuse_second(service, socket, why);
-        socket->used = true;
-    }
-    return count;
+    if (socket != NULL)
+        given->taken = socket->passed = true;
+    return socket;
 }
 
 static bool is_in_use(const struct store *store, int fd)

@@ -15,7 +15,7 @@
 
 struct store_socket {
     int fd;                             /* -1: the entry is free */
-    struct address wanted;              /* as configured; for sockets by name ADDRESS_SYSTEMD */
+    struct address wanted;              /* as configured; of a passed one, as it is bound */
     struct address bound;               /* as it is: with the port that the kernel chose */
     char service[SERVICE_NAME_MAX + 1]; /* part of the key where the kernel chooses the port */
     bool passed;                        /* from a .socket unit: never closed, never unlinked */
@@ -30,8 +30,7 @@ struct store {
     size_t given_count;
 };
 
-/* Takes over what systemd passed (it may be nothing). A socket that no service wants in the end is
- * told by store_find_unused. */
+/* Takes over what systemd passed (it may be nothing). */
 void store_open(struct store *store, struct systemd_socket *given, size_t count);
 
 /* The sockets of a service, opened, adopted or found: fills out[] with indices into store->sockets.
@@ -41,11 +40,18 @@ void store_open(struct store *store, struct systemd_socket *given, size_t count)
 int store_get(struct store *store, const struct service *service, size_t out[SERVICE_SOCKETS_MAX],
               struct failure *why);
 
+/* What store_get is made of: one address, found, taken back from systemd's store, or bound; and a
+ * socket that a .socket unit passed. NULL with *why, and errno where a system call failed. */
+struct store_socket *store_obtain(struct store *store, const struct service *service,
+                                  const struct address *wanted, struct failure *why);
+struct store_socket *store_adopt(struct store *store, const struct service *service,
+                                 struct systemd_socket *given, struct failure *why);
+
 /* Passed sockets that no service uses; stored ones are closed. Fails naming the first. */
 int store_check_given(const struct store *store, struct failure *why);
 
-/* Ends a change: everything is kept but what is not marked used; that is removed as store_remove.
- */
+/* Ends a change: what is not marked used is closed, with its file and systemd's copy; passed ones
+ * stay. */
 void store_keep(struct store *store);
 /* Ends a change: what was opened in it is closed. */
 void store_undo(struct store *store);
