@@ -124,11 +124,12 @@ static void report(struct listener *listener, const struct child *child, enum se
                              .turns = row.turns,
                              .duration_us = clock_us() - child->since_us };
     record_set_text(&record, row.client);
+    if (channel_send(&listener->channel, &record, session_end_is_error(end)) == -EAGAIN)
+        atomic_fetch_add_explicit(&block->records_dropped, 1, memory_order_relaxed);
+    /* After it was told: what is counted here and was not told, the master takes for lost. */
     atomic_fetch_add_explicit(&block->ended[end], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&block->bytes_in, row.bytes_in, memory_order_relaxed);
     atomic_fetch_add_explicit(&block->bytes_out, row.bytes_out, memory_order_relaxed);
-    if (channel_send(&listener->channel, &record, session_end_is_error(end)) == -EAGAIN)
-        atomic_fetch_add_explicit(&block->records_dropped, 1, memory_order_relaxed);
 }
 
 void children_reap(struct listener *listener)

@@ -35,6 +35,7 @@ struct generation {
     uint64_t started_ms;
     size_t sockets[SERVICE_SOCKETS_MAX]; /* indices into the store, in the listener's order */
     unsigned int socket_count;
+    uint64_t told;    /* session ends that it reported */
     pid_t last_ended; /* of the last session whose end it reported */
     bool stuck;       /* it gave no sign of life, and was killed */
     bool failed;      /* it said why it could not go on, in `reason` */

@@ -39,8 +39,10 @@ static void heed(struct master *master, struct generation *generation, const str
         generation->failed = true;
         memcpy(generation->reason, record->text, sizeof(generation->reason));
     } else {
-        if (record->kind == RECORD_SESSION_END)
+        if (record->kind == RECORD_SESSION_END) {
             generation->last_ended = record->pid;
+            generation->told++;
+        }
         report_record(master, generation, record);
     }
 }
@@ -84,6 +86,17 @@ static void inherit_sessions(struct master *master, const struct generation *gen
     atomic_store(&master->board.blocks[index].live, live);
 }
 
+/* Records that waited in the listener's memory died with it. */
+static void count_untold(struct master *master, const struct generation *generation)
+{
+    struct board_block *block = &master->board.blocks[generation - master->generations];
+    uint64_t known = generation->told + block->records_dropped, ended = 0;
+    for (int i = 0; i < SESSION_END_COUNT; i++)
+        ended += block->ended[i];
+    if (ended > known)
+        block->records_dropped += ended - known;
+}
+
 static void replace(struct master *master, struct generation *generation, const struct failure *why)
 {
     struct service_state *service = service_of(master, generation);
@@ -118,6 +131,7 @@ static void listener_died(struct master *master, struct generation *generation,
     }
     channel_close(&generation->channel);
     inherit_sessions(master, generation);
+    count_untold(master, generation);
     if (expected) {
         struct log_details details = LOG_DETAILS_NONE;
         details.service = service_of(master, generation)->name;
