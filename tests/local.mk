@@ -7,7 +7,8 @@ PY_LOG_COMPILER = /usr/bin/python3
 SH_LOG_DRIVER = $(TAP)
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' \
-	CK_FORK=yes; export top_srcdir top_builddir CK_FORK;
+	CK_FORK=yes CK_TIMEOUT_MULTIPLIER="$${TEST_SLOWNESS:-1}0"; \
+	export top_srcdir top_builddir CK_FORK CK_TIMEOUT_MULTIPLIER;
 
 include tests/unit/local.mk
 include tests/system/local.mk

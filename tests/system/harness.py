@@ -265,8 +265,14 @@ class Daemon:
 
     def listener(self, service="echo"):
         """The process number of a service's only listener."""
-        found = self.processes("listener", service)
-        assert len(found) == 1, found
+        found = []
+
+        def is_alone():
+            # A session that was just forked still has its listener's title.
+            found[:] = self.processes("listener", service)
+            return len(found) == 1
+
+        wait_until(f"{service} has one listener", is_alone, seconds=2)
         return found[0].pid
 
     def sessions(self, service=None):
