@@ -173,7 +173,7 @@ def ordinary_user_cannot_change():
 def reload_wants_more():
     other = somebody(pwd.getpwnam(SERVING_USER).pw_uid if IS_ROOT else os.getuid())
     with Daemon() as daemon:
-        daemon.announce("reload rejected: service echo: user .*: only root can serve as another user")
+        daemon.announce("reload rejected: service echo: user .*: only root can serve as another")
         (port,) = serve(daemon, **ordinary(daemon))
         keys = {"listen": f"127.0.0.1:{port}", "user": other.pw_name}
         daemon.configure({"echo": keys})
@@ -272,18 +272,19 @@ def board_is_protected():
             assert "forkechod-sessions" in mappings(session), mappings(session)
 
 
-@case("a process of the daemon's own user cannot look into its master")
-def master_is_private():
-    if SANITIZED:
-        raise Skip("in a build with sanitizers the leak check has to look into it")
-    with Daemon() as daemon:
-        as_user = ordinary(daemon)
-        (port,) = serve(daemon, **as_user)
-        assert exchange(port, b"hello") == b"hello"
-        for name in ("maps", "environ", "mem"):
-            path = f"/proc/{daemon.pid}/{name}"
-            done = subprocess.run(["head", "-c1", path], capture_output=True, **as_user)
-            assert done.returncode != 0 and b"denied" in done.stderr, done
+# In a build with sanitizers the leak check has to look into it.
+if not SANITIZED:
+
+    @case("a process of the daemon's own user cannot look into its master")
+    def master_is_private():
+        with Daemon() as daemon:
+            as_user = ordinary(daemon)
+            (port,) = serve(daemon, **as_user)
+            assert exchange(port, b"hello") == b"hello"
+            for name in ("maps", "environ", "mem"):
+                look = ["head", "-c1", f"/proc/{daemon.pid}/{name}"]
+                done = subprocess.run(look, capture_output=True, **as_user)
+                assert done.returncode != 0 and b"denied" in done.stderr, done
 
 
 @case("nothing of the environment in which the daemon was started reaches listener and session")
