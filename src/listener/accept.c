@@ -189,8 +189,41 @@ static void give_up_port(struct listener *listener, struct port *port, int error
     close_port(port);
 }
 
+/* What an error of accept4(2) asks for. Returns whether to try the next client. */
+static bool react(struct listener *listener, struct port *port, int error)
+{
+    switch (reaction_to(error)) {
+    case REACTION_NEXT:
+        atomic_fetch_add_explicit(&listener->block->refused[CAUSE_NETWORK], 1,
+                                  memory_order_relaxed);
+        return true;
+    case REACTION_LEAVE:
+        if (port->last_call)
+            close_port(port);
+        break;
+    case REACTION_PAUSE:
+        pause_for(listener, CAUSE_DESCRIPTORS, error);
+        break;
+    case REACTION_BROKEN:
+        give_up_port(listener, port, error);
+        break;
+    }
+    return false;
+}
+
+static void take(struct listener *listener, struct port *port, int fd, struct address *client)
+{
+    if (port->early > 0) {
+        port->early--;
+        session_prepare_socket(fd, listener->service);
+    }
+    address_unmap(client);
+    admit(listener, fd, client);
+}
+
 void accept_port(struct listener *listener, struct port *port, bool waiting)
 {
+    int failed = 0;
     for (int i = 0; i < BURST; i++) {
         struct address client = { .kind = ADDRESS_SOCKET, .length = sizeof(client.socket) };
         if (listener->pause_until_ms != 0)
@@ -201,31 +234,14 @@ void accept_port(struct listener *listener, struct port *port, bool waiting)
             return;
         }
         int fd = accept4(port->fd, &client.socket.any, &client.length, SOCK_CLOEXEC);
-        if (fd >= 0) {
-            if (port->early > 0) {
-                port->early--;
-                session_prepare_socket(fd, listener->service);
-            }
-            address_unmap(&client);
-            admit(listener, fd, &client);
-            continue;
-        }
-        int error = errno;
-        switch (reaction_to(error)) {
-        case REACTION_NEXT:
-            atomic_fetch_add_explicit(&listener->block->refused[CAUSE_NETWORK], 1,
-                                      memory_order_relaxed);
-            continue;
-        case REACTION_LEAVE:
-            if (port->last_call)
-                close_port(port);
+        if (fd >= 0)
+            take(listener, port, fd, &client);
+        else if (react(listener, port, errno))
+            failed++;
+        else
             return;
-        case REACTION_PAUSE:
-            pause_for(listener, CAUSE_DESCRIPTORS, error);
-            return;
-        case REACTION_BROKEN:
-            give_up_port(listener, port, error);
-            return;
-        }
     }
+    /* Nobody can come in, and nobody leaves the queue: a security module may refuse the call. */
+    if (failed == BURST)
+        pause_for(listener, CAUSE_NETWORK, errno);
 }
