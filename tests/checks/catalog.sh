@@ -1,8 +1,8 @@
 #!/bin/sh
 # The journal's catalog, as `journalctl -x` will read it: complete, and without a complaint.
 set -u
-catalog=$top_builddir/src/log/forkechod.catalog
-events=$top_srcdir/src/log/events.def
+catalog=${top_builddir:?}/src/log/forkechod.catalog
+events=${top_srcdir:?}/src/log/events.def
 
 if ! [ -e "$catalog" ]; then
 	echo "1..0 # SKIP this build is without systemd, and so without a catalog"
