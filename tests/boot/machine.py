@@ -168,8 +168,9 @@ class Machine:
 
     def master(self):
         """The master's process number as seen from here, or None."""
-        masters = [p.pid for p in self.daemon() if p.title.startswith("forkechod: master")]
-        assert len(masters) <= 1, masters
+        others = ("forkechod: listener", "forkechod: session")
+        masters = [p.pid for p in self.daemon() if not p.title.startswith(others)]
+        assert len(masters) <= 1, self.daemon()
         return masters[0] if masters else None
 
     def daemon(self):

@@ -203,12 +203,12 @@ def stop_stuck():
     assert lsb("start") == 0 and exchange(ECHO, b"hello") == b"hello"
 
 
-@case("ignored signals and a deleted directory are no matter for a start", 60)
+@case("ignored signals, a deleted directory and few descriptors are no matter for a start", 60)
 def odd_environment():
     assert lsb("stop") == 0
     machine.run(
         "mkdir /gone && cd /gone && rmdir /gone && trap '' HUP CHLD TERM PIPE && umask 777 && "
-        f"{SCRIPT} start <&- >/dev/null 2>/dev/null"
+        f"ulimit -n 64 && {SCRIPT} start <&- >/dev/null 2>/dev/null"
     )
     assert exchange(ECHO, b"hello") == b"hello"
     assert machine.out(f"stat --format=%a {PID_FILE}") == "644"
