@@ -236,7 +236,7 @@ def provoke_everything(daemon, port):
     exchange(port)
     exchange(port)
     daemon.configure({"echo": {"listen": "nowhere"}})
-    daemon.hang_up()
+    assert daemon.control("reload")[0] == 1
 
 
 @case("every line in the journal has the MESSAGE_ID and the level of its event")
