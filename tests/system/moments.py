@@ -77,7 +77,7 @@ def expect_gone(daemon, statuses=(0,)):
     expect_nothing_left(daemon)
 
 
-@case("TERM at any moment of a start in the foreground", limit=60)
+@case("TERM at any moment of a start in the foreground", limit=120)
 def start_in_the_foreground():
     with Daemon() as daemon:
         usual = duration_of(lambda: serve(daemon))
@@ -92,7 +92,7 @@ def start_in_the_foreground():
                 expect_gone(daemon, (0, -signal.SIGTERM))
 
 
-@case("TERM at any moment of the command that starts it: no daemon is left behind", limit=60)
+@case("TERM at any moment of the command that starts it: no daemon is left behind", limit=120)
 def start_detached():
     with Daemon() as daemon:
         configure(daemon, free_port())
@@ -119,7 +119,7 @@ def start_detached():
         note(ends)
 
 
-@case("TERM at any moment of a reload", limit=60)
+@case("TERM at any moment of a reload", limit=120)
 def reload():
     with moments() as chance, Daemon() as daemon:
         port = serve(daemon)
@@ -138,7 +138,7 @@ def reload():
                 expect_gone(daemon)
 
 
-@case("TERM, and more of it, at any moment while old sessions finish", limit=60)
+@case("TERM, and more of it, at any moment while old sessions finish", limit=120)
 def drain():
     with moments() as chance:
         for turn in range(MOMENTS):
@@ -158,7 +158,7 @@ def drain():
                 expect_gone(daemon)
 
 
-@case("TERM at any moment while it is out of descriptors and clients wait", limit=60)
+@case("TERM at any moment while it is out of descriptors and clients wait", limit=120)
 def out_of_descriptors():
     throttled = 0
     # Without descriptors the sanitizers' leak check fails.
