@@ -9,7 +9,7 @@ import stat
 
 from clients import Load, asks, connect, exchange, is_refused
 from harness import IS_ROOT, SERVING_USER, Daemon, forkechod, free_port
-from processes import reap_orphans, wait_until
+from processes import daemon_processes, reap_orphans, wait_until
 from tap import Skip, case, run
 
 
@@ -147,7 +147,7 @@ def after_a_kill():
 
         def is_alone():
             reap_orphans()
-            return not daemon.processes()
+            return not daemon_processes()
 
         wait_until("its listener follows", is_alone)
         assert os.path.exists(path)
