@@ -168,9 +168,12 @@ class Machine:
 
     def master(self):
         """The master's process number as seen from here, or None."""
+        daemon = self.daemon()
+        pids = {process.pid for process in daemon}
         others = ("forkechod: listener", "forkechod: session")
-        masters = [p.pid for p in self.daemon() if not p.title.startswith(others)]
-        assert len(masters) <= 1, self.daemon()
+        # A child of it that has not executed yet has its title still.
+        masters = [p.pid for p in daemon if p.ppid not in pids and not p.title.startswith(others)]
+        assert len(masters) <= 1, daemon
         return masters[0] if masters else None
 
     def daemon(self):
