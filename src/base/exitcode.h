@@ -20,7 +20,8 @@
     SESSION_END(KILLED, 9, "ended by the operator", 0)                                             \
     SESSION_END(SYSTEM, 10, "system call failed", 1)                                               \
     SESSION_END(CRASHED, 11, "died by a signal", 1)                                                \
-    SESSION_END(UNKNOWN, 12, "unknown exit status", 1)
+    SESSION_END(UNKNOWN, 12, "unknown exit status", 1)                                              \
+    SESSION_END(STUCK, 13, "worker timeout", 1)
 
 enum session_end {
 #define SESSION_END(name, status, text, error) SESSION_##name = status,
@@ -28,7 +29,7 @@ enum session_end {
 #undef SESSION_END
 };
 
-enum { SESSION_END_COUNT = 13 };
+enum { SESSION_END_COUNT = 14 };
 
 const char *session_end_text(enum session_end end);
 bool session_end_is_error(enum session_end end);

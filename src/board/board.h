@@ -25,11 +25,17 @@
 #include "base/failure.h"
 
 enum {
-    BOARD_VERSION = 1,
-    BOARD_BLOCKS = 256,   /* generations at one time */
-    BOARD_CHUNK = 16,     /* slots a chunk */
-    BOARD_SPARE = 64,     /* free slots that a listener may keep to itself, besides a chunk */
-    BOARD_CLIENT_MAX = 64 /* a client's address as shown */
+    BOARD_VERSION = 2,
+    BOARD_BLOCKS = 256,       /* generations at one time */
+    BOARD_SERVICES = 256,     /* names of services that a daemon can have known */
+    BOARD_CHUNK = 16,         /* slots a chunk */
+    BOARD_SPARE = 64,         /* free slots that a listener may keep to itself, besides a chunk */
+    BOARD_CLIENT_MAX = 64,    /* a client's address as shown */
+    BOARD_NAME_MAX = 64,      /* a service's name, a handler's */
+    BOARD_LISTEN_MAX = 512,   /* a service's addresses as shown */
+    BOARD_SAMPLES = 60,       /* moments that are remembered of a service */
+    BOARD_SAMPLE_SECONDS = 5, /* between two of them */
+    BOARD_DURATIONS = 10      /* buckets of board_duration_limits, and one above */
 };
 
 /* Causes for which a client is refused or has to wait: one list for records, counters and words. */
@@ -53,18 +59,85 @@ enum board_cause {
 
 const char *board_cause_word(enum board_cause cause);
 
-/* One generation's numbers; written by its listener, after its death by the master. */
+/* What is counted. One array, so that a sum is a loop. */
+enum board_count {
+    COUNT_ACCEPTED,
+    COUNT_BYTES_IN, /* of sessions that have ended, as the next two */
+    COUNT_BYTES_OUT,
+    COUNT_DURATION_US,
+    COUNT_DROPPED, /* ends whose records found no room */
+    COUNT_QUIET,   /* ends that nobody wanted to be told of */
+    COUNT_FORK_FAILURES,
+    COUNT_ENDED,                                     /* + enum session_end */
+    COUNT_REFUSED = COUNT_ENDED + SESSION_END_COUNT, /* + enum board_cause */
+    COUNT_DURATIONS = COUNT_REFUSED + CAUSE_COUNT,   /* + bucket */
+    BOARD_COUNTS = COUNT_DURATIONS + BOARD_DURATIONS
+};
+
+/* Upper limits in microseconds of all buckets of durations but the last, which has none. */
+extern const uint64_t board_duration_limits[BOARD_DURATIONS - 1];
+
+/* One generation's numbers; written by its listener, after its death by the master. What belongs
+ * together is changed between board_block_begin and board_block_end. */
 struct board_block {
     _Atomic uint32_t used; /* 0: free; else the generation's number */
     _Atomic uint32_t service;
-    _Atomic int32_t pid; /* of the listener, also its process group */
+    _Atomic int32_t pid;   /* of the listener, also its process group */
+    _Atomic uint32_t pool; /* 1: its slots are workers, which serve one client after the other */
+    _Atomic uint32_t sequence;
+    /* Sessions; of a pool: workers that had a client when its keeper looked last. */
     _Atomic uint32_t live;
+    _Atomic uint32_t waiting;      /* clients in the kernel's queues, as seen once a second */
     _Atomic uint64_t heartbeat_ms; /* last full turn of its loop */
-    _Atomic uint64_t accepted;
-    _Atomic uint64_t bytes_in, bytes_out;
-    _Atomic uint64_t ended[SESSION_END_COUNT];
-    _Atomic uint64_t refused[CAUSE_COUNT];
-    _Atomic uint64_t records_dropped;
+    _Atomic uint64_t counts[BOARD_COUNTS];
+};
+
+/* How a service does, for readers. Written by the master. */
+enum board_service_state {
+    SERVICE_ABSENT, /* the entry is free, or the service is not configured any more */
+    SERVICE_SERVING,
+    SERVICE_PAUSED,  /* by the operator: clients wait in the kernel's queue */
+    SERVICE_DRAINED, /* by the operator: its sockets are closed */
+    SERVICE_BROKEN   /* its listener died, and the next one has to wait */
+};
+
+/* What a service had done at one moment. */
+struct board_sample {
+    uint64_t accepted, refused, bytes; /* bytes: in both directions, of ended and live sessions */
+    uint32_t live;
+};
+
+struct board_service {
+    _Atomic uint32_t sequence;
+    uint32_t state; /* enum board_service_state */
+    char name[BOARD_NAME_MAX], handler[BOARD_NAME_MAX];
+    char listen[BOARD_LISTEN_MAX]; /* bound addresses, parted by blanks */
+    uint32_t instances;
+    uint32_t prefork;              /* the service has a pool */
+    uint32_t scale;                /* workers that the operator asked for; 0: as many as it takes */
+    uint64_t counts[BOARD_COUNTS]; /* of its generations that are gone */
+    struct board_sample samples[BOARD_SAMPLES];
+};
+
+enum board_life { LIFE_STARTS, LIFE_SERVES, LIFE_DRAINS, LIFE_STOPS };
+
+/* The first page of control: the daemon itself. Written by the master; sessions whose handler wants
+ * it may read it. */
+struct board_header {
+    uint32_t version;
+    uint32_t sessions_max;
+    uint32_t slots;
+    _Atomic uint32_t blocks_used; /* none at or above this index is in use */
+    _Atomic uint32_t life;        /* enum board_life */
+    _Atomic int32_t master;
+    _Atomic uint64_t started_s;                /* CLOCK_REALTIME */
+    _Atomic uint64_t log_dropped;              /* lines that no sink took */
+    _Atomic uint32_t log_level;                /* as in syslog(3) */
+    _Atomic uint32_t log_switched;             /* the operator has set it, whatever is configured */
+    _Atomic uint32_t reloads, reload_rejected; /* accepted ones; the last one was rejected */
+    _Atomic uint32_t upgrades;
+    _Atomic uint32_t samples; /* taken; the last is [(samples - 1) % BOARD_SAMPLES] */
+    char program[32];         /* the version of the program that runs */
 };
 
 enum board_slot_state { SLOT_FREE, SLOT_FORKING, SLOT_LIVE };
@@ -75,25 +148,44 @@ struct board_slot {
     _Atomic uint32_t state; /* enum board_slot_state */
     uint32_t block;
     int32_t pid;
-    uint64_t since_us; /* CLOCK_MONOTONIC */
+    uint32_t turn;     /* clients that the slot has had before; never set back */
+    uint32_t pool;     /* the process is a worker; who its client is, it says itself */
+    uint64_t since_us; /* CLOCK_MONOTONIC: the session's begin, the worker's birth */
     char client[BOARD_CLIENT_MAX];
 };
 
+/* What a session does: one list for rows and words. */
+#define BOARD_ACTIVITIES(ACTIVITY)                                                                 \
+    ACTIVITY(STARTING, "starting")                                                                 \
+    ACTIVITY(WAITING, "waiting") /* a worker without a client */                                   \
+    ACTIVITY(READING, "reading")                                                                   \
+    ACTIVITY(WORKING, "working")                                                                   \
+    ACTIVITY(WRITING, "writing")                                                                   \
+    ACTIVITY(DELAYING, "delaying")                                                                 \
+    ACTIVITY(CLOSING, "closing")                                                                   \
+    ACTIVITY(HOLDING, "holding")
+
 enum board_activity {
-    SESSION_STARTING,
-    SESSION_READING,
-    SESSION_WRITING,
-    SESSION_CLOSING,
-    SESSION_HOLDING
+#define ACTIVITY(name, word) SESSION_##name,
+    BOARD_ACTIVITIES(ACTIVITY)
+#undef ACTIVITY
+        ACTIVITY_COUNT
 };
 
-/* The session's half. */
+const char *board_activity_word(enum board_activity activity);
+
+/* The session's half. Lines of 64 bytes: a session that serves one client touches the first. */
 struct board_session {
-    _Atomic uint32_t sequence;
+    _Alignas(64) _Atomic uint32_t sequence;
     uint32_t activity; /* enum board_activity */
     uint64_t active_us;
     uint64_t bytes_in, bytes_out, turns;
-    uint64_t reserved[2];
+    uint32_t turn;   /* which client of the slot this is */
+    uint32_t source; /* a worker's: what to give back for its client, should it die (access/) */
+    uint64_t since_us;
+    /* A worker's: its client, and what those before it came to. */
+    char client[BOARD_CLIENT_MAX];
+    uint64_t counts[BOARD_COUNTS];
 };
 
 /* What a process has mapped. */
@@ -102,6 +194,7 @@ struct board {
     uint32_t slots, chunks; /* more than that, so that no listener's spare is another's want */
     struct board_header *header;
     struct board_block *blocks;
+    struct board_service *services;
     _Atomic uint32_t *owners; /* of each chunk: 0, or block index + 1 */
     struct board_slot *slot;
     struct board_session *session;
@@ -117,36 +210,48 @@ int board_create(struct board *board, uint32_t sessions, struct failure *why);
 /* Unmaps and closes; a board that was never made is nothing. */
 void board_destroy(struct board *board);
 
-/* Maps a board from its two memfds, checks size, seals and version, closes them. Control is not
- * inherited by children (MADV_DONTFORK). Returns 0 or -1. */
+/* Maps a board from its two memfds, checks size, seals and version. Control is not inherited by
+ * children (MADV_DONTFORK). The descriptors stay the caller's. Returns 0 or -1. */
 int board_attach(struct board *board, int control_fd, int sessions_fd, struct failure *why);
+/* The same for reading alone, and inherited: what a handler that shows the board needs. With
+ * `whole` false only the header is there. */
+int board_attach_reader(struct board *board, int control_fd, int sessions_fd, bool whole,
+                        struct failure *why);
 
 /* Takes a free block for a generation; returns its index or -1 when all 256 are used. Master only.
  */
 int board_block_take(struct board *board, uint32_t generation, uint32_t service);
-/* Frees the block and all chunks it owns. Master only, once no session of it lives. */
+/* Adds its counts to its service's, and frees it with all chunks it owns. Master only, once no
+ * session of it lives. */
 void board_block_free(struct board *board, unsigned int block);
+
+/* Around changes that belong together: a reader sees all of them or none. One writer a block. */
+void board_block_begin(struct board_block *block);
+void board_block_end(struct board_block *block);
+/* Adds to one count. */
+void board_count(struct board_block *block, unsigned int what, uint64_t more);
 
 /* Takes a chunk for a block: returns the index of its first slot, or -1 when there is none. */
 int64_t board_chunk_take(struct board *board, unsigned int block, uint32_t *hint);
 void board_chunk_free(struct board *board, uint32_t first_slot);
 
-/* The listener's half, written whole. */
+/* The listener's half, written whole. Open: a process is about to be forked; for a worker, `client`
+ * is NULL. Pid: it was forked; a session is counted as accepted and live. Close: frees the slot,
+ * and counts nothing. */
 void board_slot_open(struct board *board, uint32_t slot, unsigned int block, const char *client,
                      uint64_t now_us);
 void board_slot_pid(struct board *board, uint32_t slot, pid_t pid);
 void board_slot_close(struct board *board, uint32_t slot);
 
-/* The session's half. row may be NULL. */
-void board_session_update(struct board_session *row, enum board_activity activity, uint64_t now_us,
-                          uint64_t bytes_in, uint64_t bytes_out, uint64_t turns);
-
 /* A whole copy of one row. */
 struct board_row {
     uint32_t block;
     int32_t pid;
+    uint32_t turn; /* the session's name is SLOT-TURN */
+    uint32_t source;
     uint64_t since_us, active_us, bytes_in, bytes_out, turns;
     uint32_t activity;
+    bool pool; /* a worker: has a client only if board_row_is_session says so */
     bool torn; /* the session's half would not hold still (100 tries): its numbers are not to be
                   believed */
     char client[BOARD_CLIENT_MAX];
@@ -157,8 +262,42 @@ int64_t board_next(const struct board *board, unsigned int block, int64_t slot);
 
 /* Reads a row. False when the slot is free. */
 bool board_read(const struct board *board, uint32_t slot, struct board_row *row);
+/* Whether somebody is served there; a worker may be waiting for a client. */
+bool board_row_is_session(const struct board_row *row);
+
+/* The process in the slot is gone, and `row` is what was read then: counts its session's end, adds
+ * what a worker has counted, and frees the slot, in one step for readers. */
+void board_slot_end(struct board *board, uint32_t slot, const struct board_row *row,
+                    enum session_end end, uint64_t now_us);
+
+/* The session's half. row may be NULL. */
+void board_session_update(struct board_session *row, enum board_activity activity, uint64_t now_us,
+                          uint64_t bytes_in, uint64_t bytes_out, uint64_t turns);
+/* A worker's: it has a client now; that one is served; it turned some away; it waits. */
+void board_worker_begin(struct board_session *row, const char *client, uint32_t source,
+                        uint64_t now_us);
+void board_worker_end(struct board_session *row, enum session_end end, uint64_t now_us);
+void board_worker_count(struct board_session *row, unsigned int what, uint64_t more);
 
 /* Live sessions of a service in all generations, and of all services. Looks at the blocks that are
  * in use, which are few. */
 uint32_t board_service_live(const struct board *board, uint32_t service);
 uint32_t board_live(const struct board *board);
+
+/* A service's numbers in all its generations, those that are gone included: accepted is ended and
+ * live, and no count goes back. */
+struct board_sum {
+    uint64_t counts[BOARD_COUNTS];
+    uint64_t live_bytes_in, live_bytes_out; /* of live sessions, beside the counts */
+    uint32_t live, workers, idle; /* workers: processes of pools; idle: without a client */
+    uint32_t waiting, generations;
+};
+
+void board_sum(const struct board *board, uint32_t service, struct board_sum *sum);
+/* Its entry, whole; false when there is none of that index. */
+bool board_read_service(const struct board *board, uint32_t service, struct board_service *out);
+/* Around the master's changes of an entry. */
+void board_service_begin(struct board_service *service);
+void board_service_end(struct board_service *service);
+/* Remembers this moment of every service. Master only, every BOARD_SAMPLE_SECONDS. */
+void board_sample(struct board *board);

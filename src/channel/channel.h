@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 enum {
-    CHANNEL_VERSION = 1,
+    CHANNEL_VERSION = 2,
     CHANNEL_QUEUE_MAX = 4096,
     CHANNEL_RESERVED = 256,
     CHANNEL_CLIENT_MAX = 64
@@ -19,16 +19,19 @@ enum {
 
 enum record_kind {
     /* master to listener */
-    RECORD_GO = 1,  /* start accepting */
-    RECORD_VERBOSE, /* report starts of sessions too, if `count` is not 0 */
-    RECORD_DRAIN, /* accept no more; exit when the last session has ended. `sockets`: bits of those
-                     to accept from until their queue was empty once, at most `duration_us` (0: as
-                     long as that takes), before they are closed; the others are closed now */
+    RECORD_GO = 1, /* start accepting */
+    RECORD_TELL,   /* what to report of sessions: `count` is an enum tell */
+    RECORD_DRAIN,  /* accept no more; exit when the last session has ended. `sockets`: bits of those
+                      to accept from until their queue was empty once, at most `duration_us` (0: as
+                      long as that takes), before they are closed; the others are closed now */
     RECORD_STOPPING, /* the daemon stops: a session that only holds its process is ended when it
                         does */
     RECORD_END_ALL,  /* end every session now */
     RECORD_WARD, /* should the master die: end the sessions of group `pid` too, which outlived their
                     own listener; with `count` 0: no longer */
+    RECORD_PAUSE,       /* take no clients, if `count` is not 0; they wait in the kernel's queue */
+    RECORD_SCALE,       /* so many workers, `count`; 0: as many as it takes */
+    RECORD_END_SESSION, /* end the session in `slot`, if it is that of turn `count` */
     /* listener to master */
     RECORD_READY = 32, /* set up, waiting for GO */
     RECORD_FAILED,     /* could not set up: `text` */
@@ -41,6 +44,9 @@ enum record_kind {
     RECORD_LOST,  /* a client that was accepted could not be served: `cause`, `error` */
     RECORD_BROKEN /* nobody can be accepted at the address `text` any more: `error` */
 };
+
+/* What a listener tells of sessions. Errors always. */
+enum tell { TELL_ERRORS, TELL_ENDS, TELL_STARTS };
 
 /* One shape for all; what a kind does not use is zero. */
 struct record {

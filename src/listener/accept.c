@@ -104,6 +104,8 @@ static void start_session(struct listener *listener, int fd, const struct addres
             listener->pause_ms = 0;
             return;
         }
+        board_slot_close(&listener->board, slot);
+        board_count(listener->block, COUNT_FORK_FAILURES, 1);
         slots_give(listener, slot);
     }
     listener->retry =
@@ -120,7 +122,7 @@ void accept_give_up(struct listener *listener)
     address_format_peer(&retry->client, listener->service->log_address, text, sizeof(text));
     record_set_text(&record, text);
     channel_send(&listener->channel, &record, true);
-    atomic_fetch_add_explicit(&listener->block->refused[CAUSE_PROCESSES], 1, memory_order_relaxed);
+    board_count(listener->block, COUNT_REFUSED + CAUSE_PROCESSES, 1);
     sources_leave(listener->sources, retry->source);
     close(retry->fd);
     retry->fd = -1;
@@ -194,8 +196,7 @@ static bool react(struct listener *listener, struct port *port, int error)
 {
     switch (reaction_to(error)) {
     case REACTION_NEXT:
-        atomic_fetch_add_explicit(&listener->block->refused[CAUSE_NETWORK], 1,
-                                  memory_order_relaxed);
+        board_count(listener->block, COUNT_REFUSED + CAUSE_NETWORK, 1);
         return true;
     case REACTION_LEAVE:
         if (port->last_call)

@@ -71,35 +71,25 @@ static void drop(struct children *children, uint32_t at)
     children->table[hole] = 0;
 }
 
-static void publish(struct listener *listener)
-{
-    atomic_store_explicit(&listener->block->live, listener->children.live, memory_order_relaxed);
-}
-
 int children_fork(struct listener *listener, int fd, const struct address *client, uint32_t slot,
                   uint32_t source)
 {
-    struct child child = { .slot = slot, .source = source, .since_us = clock_us() };
+    struct child child = { .slot = slot, .source = source };
     char text[ADDRESS_TEXT_MAX];
 
     address_format_peer(client, listener->service->log_address, text, sizeof(text));
-    board_slot_open(&listener->board, slot, listener->block_index, text, child.since_us);
+    board_slot_open(&listener->board, slot, listener->block_index, text, clock_us());
     session_prepare_title(client, listener->service);
     /* No handlers of pthread_atfork(3) to run, and none wanted. */
     child.pid = _Fork();
     if (child.pid == 0)
         session_main(fd, client, listener->service, &listener->board.session[slot]);
-    if (child.pid < 0) {
-        int error = errno;
-        board_slot_close(&listener->board, slot);
-        return -error;
-    }
+    if (child.pid < 0)
+        return -errno;
     close(fd);
     board_slot_pid(&listener->board, slot, child.pid);
     add(&listener->children, &child);
-    atomic_fetch_add_explicit(&listener->block->accepted, 1, memory_order_relaxed);
-    publish(listener);
-    if (listener->verbose) {
+    if (listener->tell >= TELL_STARTS) {
         struct record record = { .kind = RECORD_SESSION_START, .pid = child.pid, .slot = slot };
         record_set_text(&record, text);
         channel_send(&listener->channel, &record, false);
@@ -107,29 +97,44 @@ int children_fork(struct listener *listener, int fd, const struct address *clien
     return 0;
 }
 
-/* Tells the master how a session went, from its row on the board. */
-static void report(struct listener *listener, const struct child *child, enum session_end end,
-                   int signal)
+/* Tells the master how a session went. */
+static void report(struct listener *listener, const struct child *child,
+                   const struct board_row *row, enum session_end end, int signal, uint64_t now_us)
 {
-    struct board_block *block = listener->block;
-    struct board_row row;
-    board_read(&listener->board, child->slot, &row);
+    bool error = session_end_is_error(end);
     struct record record = { .kind = RECORD_SESSION_END,
                              .end = (uint16_t)end,
                              .pid = child->pid,
                              .signal = signal,
                              .slot = child->slot,
-                             .bytes_in = row.bytes_in,
-                             .bytes_out = row.bytes_out,
-                             .turns = row.turns,
-                             .duration_us = clock_us() - child->since_us };
-    record_set_text(&record, row.client);
-    if (channel_send(&listener->channel, &record, session_end_is_error(end)) == -EAGAIN)
-        atomic_fetch_add_explicit(&block->records_dropped, 1, memory_order_relaxed);
-    /* After it was told: what is counted here and was not told, the master takes for lost. */
-    atomic_fetch_add_explicit(&block->ended[end], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&block->bytes_in, row.bytes_in, memory_order_relaxed);
-    atomic_fetch_add_explicit(&block->bytes_out, row.bytes_out, memory_order_relaxed);
+                             .bytes_in = row->bytes_in,
+                             .bytes_out = row->bytes_out,
+                             .turns = row->turns,
+                             .duration_us = now_us - row->since_us };
+    if (!error && listener->tell < TELL_ENDS) {
+        board_count(listener->block, COUNT_QUIET, 1);
+        return;
+    }
+    record_set_text(&record, row->client);
+    if (channel_send(&listener->channel, &record, error) == -EAGAIN)
+        board_count(listener->block, COUNT_DROPPED, 1);
+}
+
+static void bury(struct listener *listener, const struct child *child, const siginfo_t *info)
+{
+    enum session_end asked = listener->ending ? SESSION_STOPPED
+                             : child->killed  ? SESSION_KILLED
+                                              : SESSION_CRASHED;
+    enum session_end end = session_end_of(info->si_code, info->si_status, asked);
+    uint64_t now_us = clock_us();
+    struct board_row row;
+
+    board_read(&listener->board, child->slot, &row);
+    /* In this order: what was counted and not told, the master takes for lost. */
+    report(listener, child, &row, end, info->si_code == CLD_EXITED ? 0 : info->si_status, now_us);
+    board_slot_end(&listener->board, child->slot, &row, end, now_us);
+    sources_leave(listener->sources, child->source);
+    slots_give(listener, child->slot);
 }
 
 void children_reap(struct listener *listener)
@@ -144,15 +149,9 @@ void children_reap(struct listener *listener)
         uint32_t at = find(children, info.si_pid);
         if (children->table[at] == 0)
             continue;
-        struct child child = children->pool[children->table[at] - 1];
-        enum session_end end = session_end_of(info.si_code, info.si_status,
-                                              listener->ending ? SESSION_STOPPED : SESSION_CRASHED);
-        report(listener, &child, end, info.si_code == CLD_EXITED ? 0 : info.si_status);
-        sources_leave(listener->sources, child.source);
-        slots_give(listener, child.slot);
+        bury(listener, &children->pool[children->table[at] - 1], &info);
         drop(children, at);
     }
-    publish(listener);
 }
 
 void children_end_held(struct listener *listener)

@@ -39,7 +39,7 @@ struct child {
     uint32_t slot;
     uint32_t source; /* for sources_leave */
     uint32_t next;   /* in the list of free ones */
-    uint64_t since_us;
+    bool killed;     /* by the operator */
 };
 
 struct children {
@@ -101,7 +101,7 @@ struct listener {
     int signals; /* base/signals.h */
 
     enum phase phase;
-    bool verbose;
+    enum tell tell;
     bool stopping;              /* the daemon stops */
     bool ending;                /* its sessions were told to end */
     uint64_t drain_deadline_ms; /* for last calls; 0: none */

@@ -62,8 +62,8 @@ static void obey(struct listener *listener, const struct record *record)
         if (listener->phase == PHASE_WAITING)
             open_for_clients(listener);
         break;
-    case RECORD_VERBOSE:
-        listener->verbose = record->count != 0;
+    case RECORD_TELL:
+        listener->tell = (enum tell)record->count;
         break;
     case RECORD_DRAIN:
         loop_drain(listener, listener->phase == PHASE_WAITING ? 0 : record->sockets);

@@ -64,6 +64,8 @@ static int map_shared_parts(struct failure *why)
     close(HANDOVER_SERVICE);
     if (board_attach(&listener.board, HANDOVER_CONTROL, HANDOVER_SESSIONS, why) < 0)
         return -1;
+    close(HANDOVER_CONTROL);
+    close(HANDOVER_SESSIONS);
     listener.block = &listener.board.blocks[listener.block_index];
     listener.service_index = atomic_load(&listener.block->service);
     return 0;

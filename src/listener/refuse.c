@@ -17,7 +17,7 @@ void refuse_client(struct listener *listener, int fd, const struct address *clie
     const struct service *service = listener->service;
     char text[ADDRESS_TEXT_MAX];
 
-    atomic_fetch_add_explicit(&listener->block->refused[cause], 1, memory_order_relaxed);
+    board_count(listener->block, COUNT_REFUSED + cause, 1);
     address_format_peer(client, service->log_address, text, sizeof(text));
     episode_note(listener, cause, true, text, 0);
 

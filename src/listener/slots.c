@@ -52,7 +52,6 @@ static void give_back(struct listener *listener, uint32_t slot)
 void slots_give(struct listener *listener, uint32_t slot)
 {
     struct slots *slots = &listener->slots;
-    board_slot_close(&listener->board, slot);
     slots->free[slots->count++] = slot;
     if (slots->count > BOARD_SPARE)
         give_back(listener, slot);

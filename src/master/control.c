@@ -117,7 +117,7 @@ static void obey(struct master *master, struct control_client *client)
     if (strcmp(client->line, "reload") != 0) {
         say(client, "error: unknown request \"%s\" (reload is known)", shown);
         hang_up(client);
-    } else if (master->life == LIFE_STOPPING) {
+    } else if (master->life == LIFE_STOPS) {
         say(client, "error: the daemon is stopping");
         hang_up(client);
     } else {

@@ -167,9 +167,9 @@ static void tell(struct generation *generation, struct record *record)
         channel_send(&generation->channel, record, true);
 }
 
-void generation_set_verbose(struct generation *generation, bool verbose)
+void generation_tell(struct generation *generation, enum tell what)
 {
-    struct record record = { .kind = RECORD_VERBOSE, .count = verbose };
+    struct record record = { .kind = RECORD_TELL, .count = what };
     tell(generation, &record);
 }
 
@@ -179,12 +179,11 @@ void generation_ward(struct generation *generation, const struct generation *dea
     tell(generation, &record);
 }
 
-void generation_go(struct generation *generation, bool verbose)
+void generation_go(struct generation *generation, enum tell what)
 {
     struct record record = { .kind = RECORD_GO };
     generation->state = GENERATION_SERVING;
-    if (verbose)
-        generation_set_verbose(generation, true);
+    generation_tell(generation, what);
     tell(generation, &record);
 }
 

@@ -37,8 +37,9 @@ struct generation {
     unsigned int socket_count;
     uint64_t told;    /* session ends that it reported */
     pid_t last_ended; /* of the last session whose end it reported */
-    bool stuck;       /* it gave no sign of life, and was killed */
-    bool failed;      /* it said why it could not go on, in `reason` */
+    enum session_end last_end;
+    bool stuck;  /* it gave no sign of life, and was killed */
+    bool failed; /* it said why it could not go on, in `reason` */
     char reason[CHANNEL_CLIENT_MAX];
 };
 
@@ -55,8 +56,8 @@ int generation_start(struct generation *generation, const struct generation_seed
                      unsigned int block, const struct service *service,
                      const struct identity *identity, struct failure *why);
 
-void generation_go(struct generation *generation, bool verbose);
-void generation_set_verbose(struct generation *generation, bool verbose);
+void generation_go(struct generation *generation, enum tell tell);
+void generation_tell(struct generation *generation, enum tell tell);
 /* Should this process die: the listener is to end the sessions of that dead generation too. */
 void generation_ward(struct generation *generation, const struct generation *dead, bool yes);
 /* Takes no more clients. `last` has a bit for each of its sockets that is emptied before it is

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -56,6 +57,21 @@ static void look_at_signals(struct master *master)
     }
 }
 
+/* What readers of the board cannot know otherwise. */
+static void show(struct master *master)
+{
+    struct board_header *header = master->board.header;
+    if (header == NULL)
+        return;
+    atomic_store(&header->life, master->life);
+    atomic_store(&header->log_dropped, log_dropped());
+    atomic_store(&header->reload_rejected, master->reload.rejected);
+    if (master->now_ms < master->next_sample_ms)
+        return;
+    master->next_sample_ms = master->now_ms + 1000 * BOARD_SAMPLE_SECONDS;
+    board_sample(&master->board);
+}
+
 static void each_second(struct master *master)
 {
     if (log_waits())
@@ -66,7 +82,8 @@ static void each_second(struct master *master)
     log_tick(master->now_ms);
     report_dropped(master);
     report_status(master);
-    if (master->life == LIFE_STOPPING)
+    show(master);
+    if (master->life == LIFE_STOPS)
         systemd_extend(5000);
 }
 
@@ -190,7 +207,13 @@ static int make_board(struct master *master, struct failure *why)
     }
     master->seed.board = &master->board;
     master->seed.store = &master->store;
-    return board_create(&master->board, (uint32_t)slots, why);
+    if (board_create(&master->board, (uint32_t)slots, why) < 0)
+        return -1;
+    struct board_header *header = master->board.header;
+    atomic_store(&header->master, getpid());
+    atomic_store(&header->started_s, (uint64_t)time(NULL));
+    snprintf(header->program, sizeof(header->program), "%s", VERSION);
+    return 0;
 }
 
 /* Everything that a start takes, in the order in which it is taken. */
@@ -220,7 +243,7 @@ int master_run(const struct master_start *start)
     static struct master master;
     struct failure why;
 
-    master = (struct master){ .start = start, .pid_file = -1 };
+    master = (struct master){ .start = start, .pid_file = -1, .log_switch = -1 };
     control_init(&master);
     master.reload.conf = start->conf;
     master.reload.remarks = start->remarks;

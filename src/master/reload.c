@@ -42,7 +42,8 @@ static int prepare_service(struct master *master, const struct service *image, s
 {
     struct service_state *service = services_know(master, image->service_name);
     if (service == NULL)
-        return failure_set(why, EX_OSERR, "out of memory");
+        return failure_set(why, EX_OSERR, "service %s: no memory, or %d services are known already",
+                           image->service_name, BOARD_SERVICES);
     struct socket_set *sockets = &service->next_sockets;
     int count = store_get(&master->store, image, sockets->index, why);
     if (count < 0)
@@ -79,7 +80,7 @@ static void commit_service(struct master *master, struct service_state *service)
 {
     struct generation *old = service->current;
     if (service->next != NULL) {
-        generation_go(service->next, report_is_verbose(master));
+        generation_go(service->next, report_wanted(master));
         services_tell_wards(master, service->next);
     }
     if (old != NULL)
@@ -93,6 +94,7 @@ static void commit_service(struct master *master, struct service_state *service)
     service->changes = false;
     service->restart_at_ms = 0;
     service->backoff_ms = 0;
+    services_show(master, service);
 }
 
 static void commit(struct master *master)
@@ -152,10 +154,10 @@ static void accepted(struct master *master)
     report_open_log(master, master->conf);
     for (int i = 0; i < BOARD_BLOCKS; i++)
         if (master->generations[i].state == GENERATION_SERVING)
-            generation_set_verbose(&master->generations[i], report_is_verbose(master));
+            generation_tell(&master->generations[i], report_wanted(master));
     report_mistakes(&master->reload.remarks, false);
-    if (master->life == LIFE_STARTING) {
-        master->life = LIFE_SERVING;
+    if (master->life == LIFE_STARTS) {
+        master->life = LIFE_SERVES;
         report_ready(master);
     } else {
         log_event(EVENT_RELOAD_OK, NULL, "%zu services", master->conf->count);
@@ -191,7 +193,7 @@ int reload_start(struct master *master, struct conf *conf, struct failure *why)
 uint64_t reload_due(const struct master *master)
 {
     const struct reload *reload = &master->reload;
-    bool due = reload->wanted && reload->conf == NULL && master->life == LIFE_SERVING;
+    bool due = reload->wanted && reload->conf == NULL && master->life == LIFE_SERVES;
     /* Not 0, which is none. */
     return due ? reload->next_ms | 1 : 0;
 }
@@ -216,7 +218,7 @@ void reload_begin(struct master *master)
 
 void reload_fail(struct master *master, const struct failure *why)
 {
-    if (master->life == LIFE_STARTING) {
+    if (master->life == LIFE_STARTS) {
         daemonize_report(why->status, why->text);
         if (!master->start->foreground)
             log_event(EVENT_SYSTEM, NULL, "cannot start: %s", why->text);
@@ -230,7 +232,7 @@ void reload_fail(struct master *master, const struct failure *why)
 
 void reload_check(struct master *master)
 {
-    if (master->reload.conf == NULL || master->life == LIFE_STOPPING)
+    if (master->reload.conf == NULL || master->life == LIFE_STOPS)
         return;
     for (uint32_t i = 0; i < master->service_count; i++) {
         const struct service_state *service = master->services[i];

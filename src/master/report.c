@@ -37,9 +37,10 @@ void report_open_log(const struct master *master, const struct conf *conf)
     log_open(&settings);
 }
 
-bool report_is_verbose(const struct master *master)
+enum tell report_wanted(const struct master *master)
 {
-    return levels[master->conf->daemon.log_level] == LOG_DEBUG;
+    int level = levels[master->conf->daemon.log_level];
+    return level >= LOG_DEBUG ? TELL_STARTS : level >= LOG_INFO ? TELL_ENDS : TELL_ERRORS;
 }
 
 static void plural(char *text, size_t size, unsigned int count, const char *word)
@@ -189,19 +190,20 @@ void report_state(struct master *master)
         const struct service_state *service = master->services[i];
         if (service->image == NULL)
             continue;
-        struct totals all = services_sum(master, i);
+        struct board_sum sum;
+        board_sum(&master->board, i, &sum);
         uint64_t refused = 0;
         for (int c = 0; c < CAUSE_COUNT; c++)
-            refused += all.refused[c];
+            refused += sum.counts[COUNT_REFUSED + c];
         struct log_details details = LOG_DETAILS_NONE;
         details.service = service->name;
         log_event(EVENT_STATE, &details,
                   "%s: %u/%u sessions, %llu accepted, %llu refused, %llu bytes in, %llu bytes "
                   "out, %u generations",
-                  service->name, board_service_live(&master->board, i), service->image->instances,
-                  (unsigned long long)all.accepted, (unsigned long long)refused,
-                  (unsigned long long)all.bytes_in, (unsigned long long)all.bytes_out,
-                  services_generations(master, i));
+                  service->name, sum.live, service->image->instances,
+                  (unsigned long long)sum.counts[COUNT_ACCEPTED], (unsigned long long)refused,
+                  (unsigned long long)sum.counts[COUNT_BYTES_IN],
+                  (unsigned long long)sum.counts[COUNT_BYTES_OUT], sum.generations);
     }
 }
 
@@ -209,7 +211,7 @@ void report_dropped(struct master *master)
 {
     for (uint32_t i = 0; i < master->service_count; i++) {
         struct service_state *service = master->services[i];
-        uint64_t dropped = services_sum(master, i).records_dropped;
+        uint64_t dropped = services_dropped(master, i);
         if (dropped == service->told_dropped)
             continue;
         struct log_details details = LOG_DETAILS_NONE;
@@ -238,7 +240,7 @@ static void describe_state(const struct master *master, char *text, size_t size)
 {
     char summary[128];
     summarize(master, summary, sizeof(summary));
-    snprintf(text, size, "%s%s%s", master->life == LIFE_STOPPING ? "stopping, " : "", summary,
+    snprintf(text, size, "%s%s%s", master->life == LIFE_STOPS ? "stopping, " : "", summary,
              master->reload.rejected ? "; reload rejected, the old configuration is in force" : "");
 }
 
@@ -246,7 +248,7 @@ void report_status(struct master *master)
 {
     static char shown[256];
     char text[256];
-    if (master->conf == NULL || master->life == LIFE_STARTING)
+    if (master->conf == NULL || master->life == LIFE_STARTS)
         return;
     describe_state(master, text, sizeof(text));
     if (strcmp(text, shown) == 0)

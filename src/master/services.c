@@ -9,35 +9,53 @@
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_LONGEST_MS = 10000, LIFE_ENOUGH_MS = 10000 };
 
+/* A place for a name that is new. When all are taken, that of a service which is not configured any
+ * more and of which nothing lives: what it did is forgotten. */
+static int find_place(const struct master *master)
+{
+    if (master->service_count < BOARD_SERVICES)
+        return (int)master->service_count;
+    for (int i = 0; i < BOARD_SERVICES; i++)
+        if (master->services[i]->image == NULL && !master->services[i]->changes &&
+            services_generations(master, (uint32_t)i) == 0)
+            return i;
+    return -1;
+}
+
+static void forget(struct service_state *service)
+{
+    if (service == NULL)
+        return;
+    free(service->image);
+    free(service->next_image);
+    free(service);
+}
+
 struct service_state *services_know(struct master *master, const char *name)
 {
     for (uint32_t i = 0; i < master->service_count; i++)
         if (strcmp(master->services[i]->name, name) == 0)
             return master->services[i];
 
-    struct service_state *service = calloc(1, sizeof(*service));
-    struct service_state **all =
-        reallocarray(master->services, master->service_count + 1, sizeof(*all));
-    if (all != NULL)
-        master->services = all;
-    if (service == NULL || all == NULL) {
-        free(service);
+    int place = find_place(master);
+    struct service_state *service = place < 0 ? NULL : calloc(1, sizeof(*service));
+    if (service == NULL)
         return NULL;
-    }
     strncpy(service->name, name, sizeof(service->name) - 1);
-    all[master->service_count++] = service;
+    forget(master->services[place]);
+    master->services[place] = service;
+    if ((uint32_t)place == master->service_count)
+        master->service_count++;
+    memset(master->board.services[place].counts, 0, sizeof(master->board.services[place].counts));
+    memset(master->board.services[place].samples, 0, sizeof(master->board.services[place].samples));
+    services_show(master, service);
     return service;
 }
 
 void services_forget(struct master *master)
 {
-    for (uint32_t i = 0; i < master->service_count; i++) {
-        free(master->services[i]->image);
-        free(master->services[i]->next_image);
-        free(master->services[i]);
-    }
-    free(master->services);
-    master->services = NULL;
+    for (uint32_t i = 0; i < master->service_count; i++)
+        forget(master->services[i]);
     master->service_count = 0;
 }
 
@@ -47,6 +65,46 @@ static uint32_t index_of(const struct master *master, const struct service_state
     while (master->services[i] != service)
         i++;
     return i;
+}
+
+static enum board_service_state state_of(const struct service_state *service)
+{
+    if (service->image == NULL)
+        return SERVICE_ABSENT;
+    if (service->switches.drained)
+        return SERVICE_DRAINED;
+    if (service->current == NULL)
+        return SERVICE_BROKEN;
+    return service->switches.paused ? SERVICE_PAUSED : SERVICE_SERVING;
+}
+
+/* The addresses in as much room as there is. */
+static void list_addresses(const struct master *master, const struct service_state *service,
+                           char *text, size_t size)
+{
+    char address[ADDRESS_TEXT_MAX];
+    size_t length = 0;
+    text[0] = '\0';
+    for (unsigned int i = 0; i < service->sockets.count && length < size; i++) {
+        const struct store_socket *socket = &master->store.sockets[service->sockets.index[i]];
+        length += (size_t)snprintf(text + length, size - length, "%s%s", i == 0 ? "" : " ",
+                                   address_format(&socket->bound, address, sizeof(address)));
+    }
+}
+
+void services_show(struct master *master, const struct service_state *service)
+{
+    struct board_service *entry = &master->board.services[index_of(master, service)];
+    board_service_begin(entry);
+    snprintf(entry->name, sizeof(entry->name), "%s", service->name);
+    entry->state = state_of(service);
+    if (service->image != NULL) {
+        snprintf(entry->handler, sizeof(entry->handler), "%s", service->image->handler);
+        list_addresses(master, service, entry->listen, sizeof(entry->listen));
+        entry->instances = service->image->instances;
+        entry->scale = service->switches.scale;
+    }
+    board_service_end(entry);
 }
 
 unsigned int services_generations(const struct master *master, uint32_t service)
@@ -117,7 +175,7 @@ void services_retire(struct master *master, struct generation *generation, uint6
 {
     uint64_t last = 0;
     for (unsigned int i = 0; i < generation->socket_count; i++)
-        if (master->life == LIFE_STOPPING || !master->store.sockets[generation->sockets[i]].used)
+        if (master->life == LIFE_STOPS || !master->store.sockets[generation->sockets[i]].used)
             last |= UINT64_C(1) << i;
     generation_drain(generation, last, limit_ms);
 }
@@ -127,6 +185,7 @@ void services_plan_restart(struct master *master, struct service_state *service,
     if (lived_ms >= LIFE_ENOUGH_MS)
         service->backoff_ms = 0;
     service->restart_at_ms = master->now_ms + service->backoff_ms;
+    services_show(master, service);
     uint64_t longer = service->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * service->backoff_ms;
     service->backoff_ms = longer < BACKOFF_LONGEST_MS ? longer : BACKOFF_LONGEST_MS;
 }
@@ -141,7 +200,7 @@ void services_restart_due(struct master *master)
             service->changes)
             continue;
         service->restart_at_ms = 0;
-        if (service->image == NULL || service->current != NULL || master->life != LIFE_SERVING)
+        if (service->image == NULL || service->current != NULL || master->life != LIFE_SERVES)
             continue;
         service->current = services_spawn(master, service, service->image, &service->sockets, &why);
         if (service->current == NULL) {
@@ -163,34 +222,20 @@ void services_tell_wards(struct master *master, struct generation *generation)
             generation_ward(generation, &master->generations[i], true);
 }
 
-static void add_block(struct totals *totals, const struct board_block *block)
+uint64_t services_dropped(const struct master *master, uint32_t service)
 {
-    totals->accepted += block->accepted;
-    totals->bytes_in += block->bytes_in;
-    totals->bytes_out += block->bytes_out;
-    totals->records_dropped += block->records_dropped;
-    for (int i = 0; i < SESSION_END_COUNT; i++)
-        totals->ended[i] += block->ended[i];
-    for (int i = 0; i < CAUSE_COUNT; i++)
-        totals->refused[i] += block->refused[i];
-}
-
-struct totals services_sum(const struct master *master, uint32_t service)
-{
-    struct totals totals = master->services[service]->totals;
+    uint64_t dropped = master->board.services[service].counts[COUNT_DROPPED];
     for (int i = 0; i < BOARD_BLOCKS; i++)
         if (master->generations[i].state != GENERATION_NONE &&
             master->generations[i].service == service)
-            add_block(&totals, &master->board.blocks[i]);
-    return totals;
+            dropped += master->board.blocks[i].counts[COUNT_DROPPED];
+    return dropped;
 }
 
 void services_bury(struct master *master, struct generation *generation)
 {
     unsigned int index = (unsigned int)(generation - master->generations);
-    struct service_state *service = master->services[generation->service];
 
-    add_block(&service->totals, &master->board.blocks[index]);
     channel_close(&generation->channel);
     board_block_free(&master->board, index);
     generation->state = GENERATION_NONE;

@@ -37,14 +37,15 @@ struct socket_set {
     unsigned int count;
 };
 
-/* What a service did in all its generations that are gone. */
-struct totals {
-    uint64_t accepted, bytes_in, bytes_out, records_dropped;
-    uint64_t ended[SESSION_END_COUNT];
-    uint64_t refused[CAUSE_COUNT];
+/* What the operator has switched at run time (control.c). Outlives reloads and upgrades, not a
+ * stop; the board shows it. */
+struct switches {
+    bool paused, drained;
+    uint32_t scale; /* workers; 0: as many as it takes */
 };
 
-/* A service by name. Once known it stays known, so that its index on the board does. */
+/* A service by name. Its place in the table is its place on the board, where what it has done stays
+ * known after it is gone. */
 struct service_state {
     char name[SERVICE_NAME_MAX + 1];
     struct service *image; /* how it runs; NULL: it is not configured */
@@ -52,8 +53,8 @@ struct service_state {
     struct generation *current; /* serves, or starts again after a death; NULL: none lives */
     uint64_t restart_at_ms;     /* 0: no restart is due */
     uint64_t backoff_ms;
-    struct totals totals;
-    uint64_t told_dropped; /* of totals.records_dropped, what the log knows */
+    struct switches switches;
+    uint64_t told_dropped; /* of COUNT_DROPPED, what the log knows */
     /* While a reload runs: what it is to become. */
     bool changes;
     struct service *next_image;
@@ -76,8 +77,6 @@ struct control {
     struct control_client clients[CONTROL_CLIENTS_MAX];
 };
 
-enum life { LIFE_STARTING, LIFE_SERVING, LIFE_STOPPING };
-
 struct reload {
     bool wanted;       /* asked for; many requests are one reload */
     struct conf *conf; /* the one that is being brought in; NULL: none is */
@@ -98,15 +97,17 @@ struct master {
     struct generation_seed seed;
     struct generation generations[BOARD_BLOCKS];
     uint32_t last_number;
-    struct service_state **services;
+    struct service_state *services[BOARD_SERVICES];
     uint32_t service_count;
     struct reload reload;
     struct control control;
     int pid_file;
-    enum life life;
-    int status; /* the exit status, once stopping */
+    enum board_life life;
+    int status;     /* the exit status, once stopping */
+    int log_switch; /* the operator's log level, as in syslog(3); -1: as configured */
     uint64_t end_at_ms, kill_at_ms;
-    uint64_t now_ms, last_turn_ms, lenient_until_ms, next_second_ms, next_watchdog_ms;
+    uint64_t now_ms, last_turn_ms, lenient_until_ms, next_second_ms, next_sample_ms,
+        next_watchdog_ms;
 };
 
 /* services.c */
@@ -126,8 +127,10 @@ void services_tell_wards(struct master *master, struct generation *generation);
 /* Adds a generation's numbers to its service and frees its block. */
 void services_bury(struct master *master, struct generation *generation);
 void services_forget(struct master *master);
-/* What it did in all its generations. */
-struct totals services_sum(const struct master *master, uint32_t service);
+/* Sessions of it whose ends found no room in the records. */
+uint64_t services_dropped(const struct master *master, uint32_t service);
+/* Shows a service on the board as it is now. */
+void services_show(struct master *master, const struct service_state *service);
 unsigned int services_generations(const struct master *master, uint32_t service);
 
 /* reload.c */
@@ -168,7 +171,7 @@ void control_answer(struct master *master, bool accepted, const struct conf_mist
 
 /* report.c */
 void report_open_log(const struct master *master, const struct conf *conf);
-bool report_is_verbose(const struct master *master);
+enum tell report_wanted(const struct master *master);
 void report_ready(struct master *master);
 void report_mistakes(const struct conf_mistakes *mistakes, bool rejected);
 void report_record(struct master *master, const struct generation *generation,

@@ -26,12 +26,12 @@ static void each_generation(struct master *master, void (*act)(struct generation
 void stop_begin(struct master *master, bool at_once)
 {
     uint64_t grace = master->conf != NULL ? master->conf->daemon.graceful_timeout : 0;
-    if (master->life == LIFE_STOPPING) {
+    if (master->life == LIFE_STOPS) {
         if (master->end_at_ms != 0)
             master->end_at_ms = master->now_ms;
         return;
     }
-    master->life = LIFE_STOPPING;
+    master->life = LIFE_STOPS;
     systemd_stopping("stopping");
     log_event(EVENT_STOP, NULL, "%u sessions, %s", board_live(&master->board),
               at_once ? "ended at once" : "which may finish");
@@ -61,7 +61,7 @@ void stop_check(struct master *master)
 
 bool stop_is_done(const struct master *master)
 {
-    if (master->life != LIFE_STOPPING)
+    if (master->life != LIFE_STOPS)
         return false;
     for (int i = 0; i < BOARD_BLOCKS; i++)
         if (master->generations[i].state != GENERATION_NONE)

@@ -25,7 +25,7 @@ static void became_ready(struct master *master, struct generation *generation)
         return;
     generation->state = GENERATION_READY;
     if (service->current == generation) {
-        generation_go(generation, report_is_verbose(master));
+        generation_go(generation, report_wanted(master));
         services_tell_wards(master, generation);
         log_event(EVENT_LISTENER_RESTARTED, NULL, "service %s", service->name);
     }
@@ -41,6 +41,7 @@ static void heed(struct master *master, struct generation *generation, const str
     } else {
         if (record->kind == RECORD_SESSION_END) {
             generation->last_ended = record->pid;
+            generation->last_end = (enum session_end)record->end;
             generation->told++;
         }
         report_record(master, generation, record);
@@ -82,7 +83,8 @@ static void inherit_sessions(struct master *master, const struct generation *gen
     int64_t slot = -1;
     uint32_t live = 0;
     while ((slot = board_next(&master->board, index, slot)) >= 0)
-        live++;
+        if (master->board.slot[slot].state == SLOT_LIVE)
+            live++;
     atomic_store(&master->board.blocks[index].live, live);
 }
 
@@ -90,11 +92,12 @@ static void inherit_sessions(struct master *master, const struct generation *gen
 static void count_untold(struct master *master, const struct generation *generation)
 {
     struct board_block *block = &master->board.blocks[generation - master->generations];
-    uint64_t known = generation->told + block->records_dropped, ended = 0;
+    uint64_t known = generation->told + block->counts[COUNT_DROPPED] + block->counts[COUNT_QUIET];
+    uint64_t ended = 0;
     for (int i = 0; i < SESSION_END_COUNT; i++)
-        ended += block->ended[i];
+        ended += block->counts[COUNT_ENDED + i];
     if (ended > known)
-        block->records_dropped += ended - known;
+        board_count(block, COUNT_DROPPED, ended - known);
 }
 
 static void replace(struct master *master, struct generation *generation, const struct failure *why)
@@ -164,25 +167,18 @@ static int64_t find_slot(struct master *master, const struct generation *generat
 static void end_orphan(struct master *master, struct generation *generation, uint32_t slot,
                        struct record *record)
 {
-    unsigned int index = (unsigned int)(generation - master->generations);
-    struct board_block *block = &master->board.blocks[index];
+    uint64_t now_us = clock_us();
     struct board_row row;
-    if (board_read(&master->board, slot, &row)) {
-        record->bytes_in = row.bytes_in;
-        record->bytes_out = row.bytes_out;
-        record->turns = row.turns;
-        record->duration_us = clock_us() - row.since_us;
-        record_set_text(record, row.client);
-    }
-    if (master->board.slot[slot].state == SLOT_FORKING) /* its listener did not come to count it */
-        block->accepted++;
-    block->ended[record->end]++;
-    block->bytes_in += record->bytes_in;
-    block->bytes_out += record->bytes_out;
-    if (block->live > 0)
-        block->live--;
-    board_slot_close(&master->board, slot);
-    report_session_end(master, service_of(master, generation)->name, record);
+    if (!board_read(&master->board, slot, &row)) /* its listener was killed while it wrote there */
+        row.block = (uint32_t)(generation - master->generations);
+    record->bytes_in = row.bytes_in;
+    record->bytes_out = row.bytes_out;
+    record->turns = row.turns;
+    record->duration_us = row.since_us > 0 ? now_us - row.since_us : 0;
+    record_set_text(record, row.client);
+    board_slot_end(&master->board, slot, &row, (enum session_end)record->end, now_us);
+    if (board_row_is_session(&row))
+        report_session_end(master, service_of(master, generation)->name, record);
 }
 
 static void orphan_ended(struct master *master, struct generation *generation,
@@ -207,8 +203,14 @@ static void settle_last(struct master *master, struct generation *generation)
     int64_t slot = -1;
     while ((slot = board_next(&master->board, index, slot)) >= 0) {
         const struct board_slot *row = &master->board.slot[slot];
-        if (row->state != SLOT_LIVE || row->pid == generation->last_ended)
+        struct board_row told;
+        if (row->state != SLOT_LIVE)
             continue;
+        if (row->pid == generation->last_ended &&
+            board_read(&master->board, (uint32_t)slot, &told)) {
+            board_slot_end(&master->board, (uint32_t)slot, &told, generation->last_end, clock_us());
+            continue;
+        }
         struct record record = { .kind = RECORD_SESSION_END,
                                  .pid = row->pid,
                                  .end = SESSION_UNKNOWN };

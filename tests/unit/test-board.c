@@ -174,14 +174,149 @@ START_TEST(a_new_session_finds_nothing_of_the_one_before)
 }
 END_TEST
 
-START_TEST(an_attached_board_is_the_same_board_and_its_descriptors_are_gone)
+START_TEST(a_session_that_comes_and_goes_is_accepted_live_and_ended)
+{
+    struct board_sum sum;
+    struct board_row row;
+    uint32_t hint = 0;
+    unsigned int block = (unsigned int)board_block_take(&board, 1, 7);
+    uint32_t slot = (uint32_t)board_chunk_take(&board, block, &hint);
+
+    board_slot_open(&board, slot, block, "192.0.2.7:1", 1000);
+    board_sum(&board, 7, &sum);
+    ck_assert_uint_eq(sum.counts[COUNT_ACCEPTED] + sum.live, 0);
+    board_slot_pid(&board, slot, 42);
+    board_session_update(&board.session[slot], SESSION_READING, 2000, 10, 20, 1);
+    board_sum(&board, 7, &sum);
+    ck_assert_uint_eq(sum.counts[COUNT_ACCEPTED], 1);
+    ck_assert_uint_eq(sum.live, 1);
+    ck_assert_uint_eq(sum.live_bytes_in, 10);
+    ck_assert(board_read(&board, slot, &row));
+    board_slot_end(&board, slot, &row, SESSION_IDLE, 6000);
+    board_sum(&board, 7, &sum);
+    ck_assert_uint_eq(sum.live, 0);
+    ck_assert_uint_eq(sum.counts[COUNT_ENDED + SESSION_IDLE], 1);
+    ck_assert_uint_eq(sum.counts[COUNT_BYTES_OUT], 20);
+    ck_assert_uint_eq(sum.counts[COUNT_DURATION_US], 5000);
+    ck_assert_uint_eq(sum.counts[COUNT_DURATIONS + 1], 1);
+}
+END_TEST
+
+START_TEST(what_a_generation_did_stays_with_its_service)
+{
+    struct board_sum sum;
+    unsigned int block = (unsigned int)board_block_take(&board, 1, 7);
+    board_count(&board.blocks[block], COUNT_ACCEPTED, 5);
+    board_count(&board.blocks[block], COUNT_REFUSED + CAUSE_PER_SOURCE, 2);
+    board_block_free(&board, block);
+    ck_assert_int_eq(board_block_take(&board, 2, 8), (int)block);
+    board_sum(&board, 7, &sum);
+    ck_assert_uint_eq(sum.counts[COUNT_ACCEPTED], 5);
+    ck_assert_uint_eq(sum.counts[COUNT_REFUSED + CAUSE_PER_SOURCE], 2);
+    ck_assert_uint_eq(sum.generations, 0);
+    board_sum(&board, 8, &sum);
+    ck_assert_uint_eq(sum.counts[COUNT_ACCEPTED], 0);
+}
+END_TEST
+
+START_TEST(a_worker_counts_its_clients_one_after_the_other)
+{
+    struct board_sum sum;
+    struct board_row row;
+    uint32_t hint = 0;
+    unsigned int block = (unsigned int)board_block_take(&board, 1, 7);
+    uint32_t slot = (uint32_t)board_chunk_take(&board, block, &hint);
+    struct board_session *worker = &board.session[slot];
+
+    atomic_store(&board.blocks[block].pool, 1);
+    board_slot_open(&board, slot, block, NULL, 1000);
+    board_slot_pid(&board, slot, 42);
+    board_session_update(worker, SESSION_WAITING, 1000, 0, 0, 0);
+    board_sum(&board, 7, &sum);
+    ck_assert_uint_eq(sum.workers, 1);
+    ck_assert_uint_eq(sum.idle, 1);
+    for (uint64_t i = 0; i < 3; i++) {
+        board_worker_begin(worker, "192.0.2.9:9", 3, 2000);
+        board_session_update(worker, SESSION_READING, 3000, 5, 5, 1);
+        board_sum(&board, 7, &sum);
+        ck_assert_uint_eq(sum.live, 1);
+        ck_assert_uint_eq(sum.counts[COUNT_ACCEPTED], i + 1);
+        ck_assert(board_read(&board, slot, &row));
+        ck_assert(board_row_is_session(&row));
+        ck_assert_str_eq(row.client, "192.0.2.9:9");
+        ck_assert_uint_eq(row.turn, i + 1);
+        if (i < 2)
+            board_worker_end(worker, SESSION_CLOSED, 4000);
+    }
+    /* It dies with the third. */
+    ck_assert(board_read(&board, slot, &row));
+    board_slot_end(&board, slot, &row, SESSION_CRASHED, 4000);
+    board_sum(&board, 7, &sum);
+    ck_assert_uint_eq(sum.workers + sum.live, 0);
+    ck_assert_uint_eq(sum.counts[COUNT_ACCEPTED], 3);
+    ck_assert_uint_eq(sum.counts[COUNT_ENDED + SESSION_CLOSED], 2);
+    ck_assert_uint_eq(sum.counts[COUNT_ENDED + SESSION_CRASHED], 1);
+    ck_assert_uint_eq(sum.counts[COUNT_BYTES_IN], 15);
+    board_slot_open(&board, slot, block, "192.0.2.9:9", 5000);
+    ck_assert(board_read(&board, slot, &row));
+    ck_assert_uint_eq(row.turn, 4);
+}
+END_TEST
+
+START_TEST(a_worker_that_wrote_nonsense_is_marked_and_adds_nothing)
+{
+    struct board_sum sum;
+    struct board_row row;
+    uint32_t hint = 0;
+    unsigned int block = (unsigned int)board_block_take(&board, 1, 7);
+    uint32_t slot = (uint32_t)board_chunk_take(&board, block, &hint);
+
+    atomic_store(&board.blocks[block].pool, 1);
+    board_slot_open(&board, slot, block, NULL, 1000);
+    board_slot_pid(&board, slot, 42);
+    memset(&board.session[slot], 0xAA, sizeof(board.session[slot]));
+    ck_assert(board_read(&board, slot, &row));
+    ck_assert(row.torn);
+    board_sum(&board, 7, &sum);
+    ck_assert_uint_eq(sum.counts[COUNT_ACCEPTED], 0);
+    board_slot_end(&board, slot, &row, SESSION_CRASHED, 4000);
+    board_sum(&board, 7, &sum);
+    ck_assert_uint_eq(sum.counts[COUNT_ACCEPTED], 0);
+}
+END_TEST
+
+START_TEST(moments_are_remembered)
+{
+    unsigned int block = (unsigned int)board_block_take(&board, 1, 7);
+    struct board_service entry;
+    ck_assert(!board_read_service(&board, 7, &entry));
+    strcpy(board.services[7].name, "echo");
+    board_count(&board.blocks[block], COUNT_ACCEPTED, 5);
+    board_sample(&board);
+    board_count(&board.blocks[block], COUNT_ACCEPTED, 5);
+    board_sample(&board);
+    ck_assert(board_read_service(&board, 7, &entry));
+    ck_assert_uint_eq(entry.samples[0].accepted, 5);
+    ck_assert_uint_eq(entry.samples[1].accepted, 10);
+}
+END_TEST
+
+START_TEST(a_reader_may_have_the_header_alone)
+{
+    struct board reader;
+    board.header->life = LIFE_DRAINS;
+    ck_assert_int_eq(board_attach_reader(&reader, board.fds[0], board.fds[1], false, &why), 0);
+    ck_assert_uint_eq(reader.header->life, LIFE_DRAINS);
+    ck_assert_ptr_null(reader.blocks);
+    board_destroy(&reader);
+}
+END_TEST
+
+START_TEST(an_attached_board_is_the_same_board)
 {
     struct board copy;
     struct board_row row;
-    int control = dup(board.fds[0]), sessions = dup(board.fds[1]);
-    ck_assert_int_eq(board_attach(&copy, control, sessions, &why), 0);
-    ck_assert_int_eq(fcntl(control, F_GETFD), -1);
-    ck_assert_int_eq(fcntl(sessions, F_GETFD), -1);
+    ck_assert_int_eq(board_attach(&copy, board.fds[0], board.fds[1], &why), 0);
     board_slot_open(&copy, 5, 0, "here", 1);
     ck_assert(board_read(&board, 5, &row));
     ck_assert_str_eq(row.client, "here");
@@ -261,7 +396,13 @@ int main(void)
     tcase_add_test(cases, a_row_shows_what_both_halves_say);
     tcase_add_test(cases, a_session_that_never_ends_its_write_marks_its_row_and_no_other);
     tcase_add_test(cases, a_new_session_finds_nothing_of_the_one_before);
-    tcase_add_test(cases, an_attached_board_is_the_same_board_and_its_descriptors_are_gone);
+    tcase_add_test(cases, a_session_that_comes_and_goes_is_accepted_live_and_ended);
+    tcase_add_test(cases, what_a_generation_did_stays_with_its_service);
+    tcase_add_test(cases, a_worker_counts_its_clients_one_after_the_other);
+    tcase_add_test(cases, a_worker_that_wrote_nonsense_is_marked_and_adds_nothing);
+    tcase_add_test(cases, moments_are_remembered);
+    tcase_add_test(cases, a_reader_may_have_the_header_alone);
+    tcase_add_test(cases, an_attached_board_is_the_same_board);
     tcase_add_test(cases, a_child_of_the_listener_has_no_control_region);
     tcase_add_test(cases, a_region_that_could_shrink_is_not_taken);
     tcase_add_test(cases, a_board_of_another_version_is_not_taken);
