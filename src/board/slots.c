@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "board/board.h"
 #include "board/sequence.h"
 
@@ -141,12 +142,15 @@ void board_worker_count(struct board_session *row, unsigned int what, uint64_t m
     sequence_end(&row->sequence);
 }
 
+/* A row that was written over shows it: by a moment that has not come yet, for instance. */
 static bool is_plausible(const struct board_session *session, bool pool)
 {
     uint64_t all = session->bytes_in | session->bytes_out | session->turns;
     for (unsigned int i = 0; pool && i < BOARD_COUNTS; i++)
         all |= session->counts[i];
-    return session->activity < ACTIVITY_COUNT && all >> IMPLAUSIBLE_BITS == 0;
+    return session->activity < ACTIVITY_COUNT && all >> IMPLAUSIBLE_BITS == 0 &&
+           session->since_us > 0 && session->active_us >= session->since_us &&
+           session->active_us <= clock_us() + 1000000;
 }
 
 bool slots_copy_session(const struct board *board, uint32_t slot, bool pool,

@@ -23,5 +23,11 @@ system_tests += tests/system/exhaustion.py
 if WITH_SYSTEMD
 system_tests += tests/system/activation.py tests/system/notify.py
 endif
+# The listener with a handler that has gone wrong.
+check_PROGRAMS += tests/system/listener-scribbling
+tests_system_listener_scribbling_SOURCES = $(src_listener_listener_SOURCES) tests/system/scribble.c
+tests_system_listener_scribbling_LDADD = $(src_listener_listener_LDADD)
+system_tests += tests/system/scribble.py
+
 dist_check_SCRIPTS += $(system_tests)
 TESTS += $(system_tests)

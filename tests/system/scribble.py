@@ -1,0 +1,75 @@
+"""A session that writes over all the memory it can: the others, its listener and the master live."""
+
+import os
+
+from clients import asks, connect, exchange, read_exactly
+from harness import BUILD, Daemon, free_port
+from processes import wait_until
+from tap import case, run
+
+SCRIBBLER = os.path.join(BUILD, "tests/system/listener-scribbling")
+SEEDS = (0, 255, 1, 7)
+
+
+def orders(client, words):
+    """Whether it has done what was asked."""
+    client.sendall(words)
+    return read_exactly(client, 4) == b"done"
+
+
+class Scribbled:
+    """A daemon with an echo service and one whose handler writes over memory."""
+
+    def __init__(self, daemon, **keys):
+        self.daemon, self.echo, self.wild = daemon, free_port(), free_port()
+        daemon.configure(
+            {
+                "echo": dict({"listen": f"127.0.0.1:{self.echo}"}, **keys),
+                "wild": dict({"listen": f"127.0.0.1:{self.wild}", "handler": "discard"}, **keys),
+            }
+        )
+        daemon.start(
+            env=dict(os.environ, FORKECHOD_LISTENER=SCRIBBLER, ASAN_OPTIONS="handle_segv=0")
+        )
+        self.processes = self.pids()
+
+    def pids(self):
+        return [self.daemon.pid, self.daemon.listener("echo"), self.daemon.listener("wild")]
+
+    def expect_all_well(self, client):
+        assert self.pids() == self.processes
+        assert asks(client, b"still here") == b"still here"
+        assert exchange(self.echo, b"new") == b"new"
+        assert self.daemon.control("reload")[0] == 0
+        assert exchange(self.echo, b"again") == b"again"
+        self.processes = self.pids()
+
+
+@case("what sessions share is written over: everybody else lives, and knows whom it serves")
+def shared_memory():
+    with Daemon() as daemon:
+        place = Scribbled(daemon)
+        for seed in SEEDS:
+            with connect(place.echo) as client, connect(place.wild) as wild:
+                asks(client, b"before")
+                assert orders(wild, b"shared %d" % seed)
+                place.expect_all_well(client)
+
+
+@case("a session that writes over everything dies of it, alone, and its line has its client")
+def everything():
+    with Daemon() as daemon:
+        place = Scribbled(daemon)
+        daemon.announce("session error: wild 127.0.0.1:")
+        for seed in SEEDS:
+            with connect(place.echo) as client, connect(place.wild) as wild:
+                asks(client, b"before")
+                daemon.mark()
+                assert orders(wild, b"all %d" % seed)
+                daemon.expect(rf"session error: wild 127\.0\.0\.1:{wild.getsockname()[1]} .*died by")
+                place.expect_all_well(client)
+        wait_until("no session is left", lambda: not daemon.sessions(), seconds=5)
+
+
+if __name__ == "__main__":
+    run()
