@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <iniparser/iniparser.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +14,8 @@
 #include "base/title.h"
 
 enum { AGREED, DIFFERENT, UNREADABLE };
+
+enum { LIMIT_MS = 5000 };
 
 static bool complained;
 
@@ -50,6 +55,17 @@ static int compare(int fd, const struct scan *scan)
     return (size_t)found->n == scan->count ? AGREED : DIFFERENT;
 }
 
+/* A reader that somebody has stopped holds up a reload for no longer than this. */
+static void end_late(pid_t reader)
+{
+    struct pollfd end = { .fd = pidfd_open(reader, 0), .events = POLLIN };
+    if (end.fd < 0)
+        return;
+    if (poll(&end, 1, LIMIT_MS) == 0)
+        kill(reader, SIGKILL);
+    close(end.fd);
+}
+
 /* AGREED, DIFFERENT or UNREADABLE, or -errno. */
 static int compare_apart(int fd, const struct scan *scan)
 {
@@ -62,6 +78,7 @@ static int compare_apart(int fd, const struct scan *scan)
         title_set("forkechod: reads the configuration");
         _exit(compare(fd, scan));
     }
+    end_late(reader);
     while (waitpid(reader, &status, 0) < 0)
         if (errno != EINTR)
             return -errno;
@@ -88,5 +105,6 @@ void conf_ini_confirm(struct findings *findings, const struct scan *scan)
     else if (result != AGREED)
         findings_error(findings, &place,
                        "cannot be read by the INI library (out of memory or "
-                       "descriptors, or no /proc)");
+                       "descriptors, no /proc, or no answer in %d s)",
+                       LIMIT_MS / 1000);
 }
