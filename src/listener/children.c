@@ -79,6 +79,7 @@ int children_fork(struct listener *listener, int fd, const struct address *clien
 
     address_format_peer(client, listener->service->log_address, text, sizeof(text));
     board_slot_open(&listener->board, slot, listener->block_index, text, clock_us());
+    child.turn = listener->board.slot[slot].turn;
     session_prepare_title(client, listener->service);
     /* No handlers of pthread_atfork(3) to run, and none wanted. */
     child.pid = _Fork();
@@ -152,6 +153,22 @@ void children_reap(struct listener *listener)
         bury(listener, &children->pool[children->table[at] - 1], &info);
         drop(children, at);
     }
+}
+
+void children_end_session(struct listener *listener, uint32_t slot, uint32_t turn)
+{
+    const struct children *children = &listener->children;
+    if (slot >= listener->board.slots)
+        return;
+    /* The board's number only says where to look: what is signalled is what this process forked. */
+    uint32_t at = find(children, listener->board.slot[slot].pid);
+    if (children->table[at] == 0)
+        return;
+    struct child *child = &children->pool[children->table[at] - 1];
+    if (child->slot != slot || child->turn != turn)
+        return;
+    kill(child->pid, child->killed ? SIGKILL : SIGTERM);
+    child->killed = true;
 }
 
 void children_end_held(struct listener *listener)

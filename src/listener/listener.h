@@ -36,10 +36,10 @@ struct port {
 /* A live session, as only its listener knows it. */
 struct child {
     pid_t pid;
-    uint32_t slot;
-    uint32_t source; /* for sources_leave */
-    uint32_t next;   /* in the list of free ones */
-    bool killed;     /* by the operator */
+    uint32_t slot, turn; /* its public name */
+    uint32_t source;     /* for sources_leave */
+    uint32_t next;       /* in the list of free ones */
+    bool killed;         /* by the operator */
 };
 
 struct children {
@@ -102,6 +102,7 @@ struct listener {
 
     enum phase phase;
     enum tell tell;
+    bool paused;                /* by the operator: clients wait in the kernel's queue */
     bool stopping;              /* the daemon stops */
     bool ending;                /* its sessions were told to end */
     uint64_t drain_deadline_ms; /* for last calls; 0: none */
@@ -148,6 +149,9 @@ int children_init(struct children *children, uint32_t room);
 int children_fork(struct listener *listener, int fd, const struct address *client, uint32_t slot,
                   uint32_t source);
 void children_reap(struct listener *listener);
+/* Ends the session in the slot if it is that of this turn: by TERM, and when that was asked for
+ * before, by KILL. */
+void children_end_session(struct listener *listener, uint32_t slot, uint32_t turn);
 /* Ends those that have served their client and only hold their process (the key hold_process). */
 void children_end_held(struct listener *listener);
 

@@ -70,6 +70,13 @@ static void obey(struct listener *listener, const struct record *record)
         if (record->duration_us > 0)
             listener->drain_deadline_ms = listener->now_ms + record->duration_us / 1000;
         break;
+    case RECORD_PAUSE:
+        listener->paused = record->count != 0;
+        listener->full_until_ms = 0; /* nobody is taken, so nobody waits for room */
+        break;
+    case RECORD_END_SESSION:
+        children_end_session(listener, record->slot, (uint32_t)record->count);
+        break;
     case RECORD_STOPPING:
         listener->stopping = true;
         break;
@@ -135,13 +142,16 @@ static void look_at_clock(struct listener *listener)
 void loop_show_title(const struct listener *listener)
 {
     static uint32_t shown = UINT32_MAX;
-    static enum phase shown_phase;
-    if (listener->children.live == shown && listener->phase == shown_phase)
+    static const char *shown_state;
+    const char *state = listener->phase == PHASE_DRAINING ? " finishing"
+                        : listener->paused                ? " paused"
+                                                          : "";
+    if (listener->children.live == shown && state == shown_state)
         return;
     shown = listener->children.live;
-    shown_phase = listener->phase;
+    shown_state = state;
     title_set("forkechod: listener %s [%u/%u]%s", listener->service->service_name, shown,
-              listener->service->instances, shown_phase == PHASE_DRAINING ? " finishing" : "");
+              listener->service->instances, state);
 }
 
 static bool has_port(const struct listener *listener)
@@ -175,6 +185,13 @@ static int time_to_wait(const struct listener *listener)
     return clock_until(now, listener->orphan.kill_at_ms, wait);
 }
 
+/* Last calls end a pause: who waits at a socket that goes away is served now or never. */
+static bool takes_clients(const struct listener *listener)
+{
+    return listener->phase == PHASE_DRAINING ||
+           (listener->phase == PHASE_ACCEPTING && !listener->paused);
+}
+
 /* What is waited for: signals, the master, clients if they may come in, those refused that still
  * talk. */
 struct poll_set {
@@ -197,8 +214,8 @@ static void collect(struct listener *listener, struct poll_set *set)
     set->count = FIXED;
     for (unsigned int i = 0; i < set->refused_count; i++)
         set->fds[set->count++] = (struct pollfd){ .fd = listener->refused[i].fd, .events = POLLIN };
-    if (listener->phase == PHASE_WAITING || listener->pause_until_ms != 0 ||
-        listener->full_until_ms != 0 || listener->retry.fd >= 0)
+    if (!takes_clients(listener) || listener->pause_until_ms != 0 || listener->full_until_ms != 0 ||
+        listener->retry.fd >= 0)
         return;
     for (unsigned int i = 0; i < listener->port_count; i++) {
         struct port *port = &listener->ports[i];
