@@ -1,37 +1,66 @@
 #include "ctl/commands.h"
 
-#include <err.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 
-/* What is wrong goes to standard error, where a caller looks for the reason of a failure. */
-static void tell_reload(enum control_verdict verdict, const char *line)
-{
-    if (line)
-        fprintf(stderr, "%s\n", line);
-    else if (verdict == CONTROL_OK)
-        printf("reload accepted\n");
-    else
-        warnx("reload rejected, the old configuration stays in force");
-}
-
-static int reload(const struct command *command, const struct control *control, char **arguments)
-{
-    struct failure why;
-
-    (void)arguments;
-    int verdict = control_ask(control, command->name, tell_reload, &why);
-    if (verdict < 0 || verdict == CONTROL_ERROR)
-        warnx("%s", why.text);
-    if (verdict < 0)
-        return EXIT_UNREACHABLE;
-    return verdict == CONTROL_OK ? 0 : 1;
-}
+enum { MANY = 200 };
 
 const struct command commands[] = {
-    { "reload", "", "read the configuration again, and wait for what comes of it", 0, reload },
+    { .name = "reload",
+      .arguments = "",
+      .help = "read the configuration again, and wait for what comes of it",
+      .options = "j",
+      .run = act_run,
+      .done = "reload accepted",
+      .refused = "reload rejected, the old configuration stays in force" },
+    { .name = "pause",
+      .arguments = "SERVICE",
+      .help = "take no clients: they wait in the kernel's queue",
+      .options = "j",
+      .least = 1,
+      .most = 1,
+      .run = act_run },
+    { .name = "resume",
+      .arguments = "SERVICE",
+      .help = "undo pause and drain",
+      .options = "j",
+      .least = 1,
+      .most = 1,
+      .run = act_run },
+    { .name = "drain",
+      .arguments = "[SERVICE]",
+      .help = "close the service's addresses; without SERVICE: end the daemon in order",
+      .options = "j",
+      .most = 1,
+      .run = act_run },
+    { .name = "kill",
+      .arguments = "ID...",
+      .help = "end these sessions, or with --client all of one client",
+      .options = "jc",
+      .most = MANY,
+      .run = act_kill,
+      .refused = "not every session could be ended" },
+    { .name = "scale",
+      .arguments = "SERVICE N|auto",
+      .help = "have so many workers in a prefork service's pool",
+      .options = "j",
+      .least = 2,
+      .most = 2,
+      .run = act_run },
+    { .name = "log",
+      .arguments = "LEVEL|default",
+      .help = "log from this level on, whatever is configured",
+      .options = "j",
+      .least = 1,
+      .most = 1,
+      .run = act_run },
+    { .name = "check",
+      .arguments = "",
+      .help = "see whether slots, processes, groups and descriptors agree",
+      .options = "j",
+      .run = act_run,
+      .refused = "they do not agree" },
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

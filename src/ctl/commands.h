@@ -1,6 +1,7 @@
 /* What forkechoctl can do: one row a command. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ctl/control.h"
@@ -8,13 +9,26 @@
 /* 0: done; 1: refused. */
 enum { EXIT_UNREACHABLE = 2 /* no daemon, no whole answer, or a wrong command line */ };
 
+/* The command line, read (options.c). */
+struct call {
+    const struct command *command; /* NULL: there is nothing left to do */
+    char *const *arguments;        /* as many as the command takes; a NULL behind them */
+    size_t count;
+    struct control control;
+    bool json;
+    const char *client; /* --client; NULL: not given, as with the options below */
+};
+
 struct command {
     const char *name;
     const char *arguments; /* as the usage shows them; "": none */
     const char *help;
-    int argument_count;
-    /* Returns the exit status. The arguments are as many as argument_count says. */
-    int (*run)(const struct command *command, const struct control *control, char **arguments);
+    const char *options; /* letters of those that it takes besides the ones all take */
+    size_t least, most;  /* arguments */
+    /* Returns the exit status. */
+    int (*run)(const struct call *call);
+    const char *done;    /* an acting command: said when it was done; NULL: what the daemon said */
+    const char *refused; /* said when it was rejected, in front of what the daemon said */
 };
 
 extern const struct command commands[];
@@ -24,3 +38,7 @@ extern const size_t command_count;
 const struct command *command_find(const char *name);
 /* The name that looks most like it, or NULL. */
 const char *command_nearest(const char *name);
+
+/* act.c: the acting commands. They ask what they are called with, word by word. */
+int act_run(const struct call *call);
+int act_kill(const struct call *call);

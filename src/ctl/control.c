@@ -123,7 +123,7 @@ static int give_up(const struct control *control, struct failure *why)
 }
 
 int control_ask(const struct control *control, const char *request, control_line *line,
-                struct failure *why)
+                void *context, struct failure *why)
 {
     struct reader reader = { .fd = reach(control, why) };
     const char *text;
@@ -135,9 +135,9 @@ int control_ask(const struct control *control, const char *request, control_line
     text = next_line(&reader);
     verdict = text ? judge(text, why) : give_up(control, why);
     if (verdict == CONTROL_OK || verdict == CONTROL_REJECTED) {
-        line((enum control_verdict)verdict, NULL);
+        line(context, (enum control_verdict)verdict, NULL);
         while ((text = next_line(&reader)))
-            line((enum control_verdict)verdict, text);
+            line(context, (enum control_verdict)verdict, text);
         if (errno)
             verdict = give_up(control, why);
     }

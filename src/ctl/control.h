@@ -23,10 +23,10 @@ struct control {
 
 /* What is done with the answer: first with its verdict (`line` is NULL), then with each further
  * line, which is safe to print and has no newline. */
-typedef void control_line(enum control_verdict verdict, const char *line);
+typedef void control_line(void *context, enum control_verdict verdict, const char *line);
 
 /* Asks `request` (a line without newline) and waits for the answer, of which `line` gets what comes
  * after `ok` or `rejected`. Returns an enum control_verdict, with the daemon's reason in `why`
  * where that is CONTROL_ERROR; or -1 when the daemon gave no whole answer. */
 int control_ask(const struct control *control, const char *request, control_line *line,
-                struct failure *why);
+                void *context, struct failure *why);
