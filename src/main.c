@@ -67,6 +67,14 @@ static int serve_one_client(const struct conf_request *request)
         return EX_CONFIG;
     }
     conf_mistakes_free(&mistakes);
+    if (handler_find(conf->services[0]->handler)->sight == SEES_ALL) {
+        fprintf(stderr,
+                "forkechod: -i: handler %s shows a running daemon, and here is none "
+                "(give the daemon a service with it)\n",
+                conf->services[0]->handler);
+        conf_free(conf);
+        return EX_USAGE;
+    }
     enum session_end end = session_serve_standard(conf->services[0], NULL);
     conf_free(conf);
     return end == SESSION_SYSTEM ? EX_IOERR : EX_OK;

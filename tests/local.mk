@@ -14,3 +14,4 @@ include tests/unit/local.mk
 include tests/system/local.mk
 include tests/checks/local.mk
 include tests/boot/local.mk
+EXTRA_DIST += tests/fuzz/http.c

@@ -5,8 +5,12 @@ src_base_libbase_a_SOURCES = \
 	src/base/network.c \
 	src/base/bucket.c \
 	src/base/bucket.h \
+	src/base/buffer.c \
+	src/base/buffer.h \
 	src/base/clock.c \
 	src/base/clock.h \
+	src/base/date.c \
+	src/base/date.h \
 	src/base/escape.c \
 	src/base/exitcode.c \
 	src/base/exitcode.h \

@@ -18,6 +18,8 @@
 #include "base/title.h"
 #include "channel/handover.h"
 #include "listener/listener.h"
+#include "service/handlers.h"
+#include "session/session.h"
 
 static struct listener listener;
 
@@ -56,13 +58,29 @@ static void keep_own_descriptors(void)
         listener.ports[i].fd = HANDOVER_SOCKETS + (int)i;
 }
 
+/* What the service's sessions may see, they inherit. */
+static int show_board(struct failure *why)
+{
+    static struct board board;
+    const struct handler *handler = handler_find(listener.service->handler);
+
+    if (handler == NULL || handler->sight == SEES_NOTHING)
+        return 0;
+    if (board_attach_reader(&board, HANDOVER_CONTROL, HANDOVER_SESSIONS, handler->sight == SEES_ALL,
+                            why) < 0)
+        return -1;
+    session_prepare_board(&board);
+    return 0;
+}
+
 static int map_shared_parts(struct failure *why)
 {
     listener.service = service_map(HANDOVER_SERVICE);
     if (listener.service == NULL)
         return failure_errno(why, EX_SOFTWARE, errno, "cannot map the service");
     close(HANDOVER_SERVICE);
-    if (board_attach(&listener.board, HANDOVER_CONTROL, HANDOVER_SESSIONS, why) < 0)
+    if (show_board(why) < 0 ||
+        board_attach(&listener.board, HANDOVER_CONTROL, HANDOVER_SESSIONS, why) < 0)
         return -1;
     close(HANDOVER_CONTROL);
     close(HANDOVER_SESSIONS);

@@ -57,13 +57,19 @@ static void look_at_signals(struct master *master)
     }
 }
 
+void master_enter(struct master *master, enum board_life life)
+{
+    master->life = life;
+    if (master->board.header != NULL)
+        atomic_store(&master->board.header->life, life);
+}
+
 /* What readers of the board cannot know otherwise. */
 static void show(struct master *master)
 {
     struct board_header *header = master->board.header;
     if (header == NULL)
         return;
-    atomic_store(&header->life, master->life);
     atomic_store(&header->log_dropped, log_dropped());
     atomic_store(&header->reload_rejected, master->reload.rejected);
     if (master->now_ms < master->next_sample_ms)

@@ -157,7 +157,7 @@ static void accepted(struct master *master)
             generation_tell(&master->generations[i], report_wanted(master));
     report_mistakes(&master->reload.remarks, false);
     if (master->life == LIFE_STARTS) {
-        master->life = LIFE_SERVES;
+        master_enter(master, LIFE_SERVES);
         report_ready(master);
     } else {
         log_event(EVENT_RELOAD_OK, NULL, "%zu services", master->conf->count);

@@ -110,6 +110,9 @@ struct master {
         next_watchdog_ms;
 };
 
+/* master.c: from here on it lives so, and the board says so at once. */
+void master_enter(struct master *master, enum board_life life);
+
 /* services.c */
 struct service_state *services_know(struct master *master, const char *name);
 /* Starts a generation of the service with this image on these sockets; NULL with *why. */

@@ -31,7 +31,7 @@ void stop_begin(struct master *master, bool at_once)
             master->end_at_ms = master->now_ms;
         return;
     }
-    master->life = LIFE_STOPS;
+    master_enter(master, LIFE_STOPS);
     systemd_stopping("stopping");
     log_event(EVENT_STOP, NULL, "%u sessions, %s", board_live(&master->board),
               at_once ? "ended at once" : "which may finish");

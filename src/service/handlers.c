@@ -2,24 +2,25 @@
 
 #include <string.h>
 
-/* THE list of handlers: HANDLER(name, summary). */
+/* THE list of handlers: HANDLER(name, sight, summary). */
 #define HANDLERS(HANDLER)                                                                          \
-    HANDLER(echo, "sends every byte back (RFC 862)")                                               \
-    HANDLER(discard, "takes every byte and answers nothing (RFC 863)")                             \
-    HANDLER(chargen, "sends lines of printing characters without end (RFC 864)")                   \
-    HANDLER(daytime, "sends the date and time in UTC as a line, and closes (RFC 867)")             \
-    HANDLER(time, "sends the seconds since 1900 as four bytes, and closes (RFC 868)")              \
-    HANDLER(upper, "sends every message back in capitals")                                         \
-    HANDLER(next, "sends every byte back plus one")
+    HANDLER(echo, NOTHING, "sends every byte back (RFC 862)")                                      \
+    HANDLER(discard, NOTHING, "takes every byte and answers nothing (RFC 863)")                    \
+    HANDLER(chargen, NOTHING, "sends lines of printing characters without end (RFC 864)")          \
+    HANDLER(daytime, NOTHING, "sends the date and time in UTC as a line, and closes (RFC 867)")    \
+    HANDLER(time, NOTHING, "sends the seconds since 1900 as four bytes, and closes (RFC 868)")     \
+    HANDLER(upper, NOTHING, "sends every message back in capitals")                                \
+    HANDLER(next, NOTHING, "sends every byte back plus one")                                       \
+    HANDLER(http, DAEMON, "answers HTTP requests with a text, and health checks (RFC 9112)")
 
 static const struct handler table[] = {
-#define HANDLER(name, summary) { #name, summary, name##_serve },
+#define HANDLER(name, sight, summary) { #name, summary, SEES_##sight, name##_serve },
     HANDLERS(HANDLER)
 #undef HANDLER
 };
 
 static const char *const names[] = {
-#define HANDLER(name, summary) #name,
+#define HANDLER(name, sight, summary) #name,
     HANDLERS(HANDLER)
 #undef HANDLER
 };

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "service/http.h"
 #include "service/stream.h"
 
 /* The handlers' own options (forkechod.conf(5), "The handlers' own"). */
@@ -16,11 +17,21 @@ struct manners {
     uint64_t delay;   /* ms before each answer, daytime's and time's too */
     const char *quit; /* NULL or empty: no message ends the session */
     bool once;
+    const char *body;               /* http's answer to `/` */
+    const struct http_pages *pages; /* http: may be NULL, or without `answer`; status: all of it */
+};
+
+/* What a handler's sessions may see of the daemon. */
+enum handler_sight {
+    SEES_NOTHING,
+    SEES_DAEMON, /* whether it serves or stops */
+    SEES_ALL     /* every service and session */
 };
 
 struct handler {
     const char *name;
     const char *summary; /* one line for --help, the manual and the README */
+    enum handler_sight sight;
     enum session_end (*serve)(struct stream *stream, const struct manners *manners);
 };
 
@@ -37,6 +48,7 @@ enum session_end daytime_serve(struct stream *stream, const struct manners *mann
 enum session_end time_serve(struct stream *stream, const struct manners *manners);    /* RFC 868 */
 enum session_end upper_serve(struct stream *stream, const struct manners *manners);
 enum session_end next_serve(struct stream *stream, const struct manners *manners);
+enum session_end http_serve(struct stream *stream, const struct manners *manners); /* RFC 9112 */
 
 /* daytime's line for a moment from 1970 on; `size` of 64 is enough. Returns its length. */
 size_t daytime_format(time_t now, char *line, size_t size);

@@ -104,6 +104,17 @@ size_t stream_read(struct stream *stream, void *buffer, size_t size)
     return 0;
 }
 
+bool stream_wait(struct stream *stream, uint64_t deadline_ms)
+{
+    struct pollfd input = { .fd = stream->in, .events = POLLIN };
+    uint64_t now = clock_ms();
+
+    for (; !stream->over && now < deadline_ms; now = clock_ms())
+        if (poll(&input, 1, clock_until(now, deadline_ms, INT_MAX)) > 0)
+            return true;
+    return false;
+}
+
 void stream_discard(struct stream *stream)
 {
     static unsigned char waste[STREAM_CHUNK];

@@ -36,6 +36,9 @@ struct stream {
  * client may close its half and wait for the rest. An expired SO_RCVTIMEO is idle only if our bytes
  * have stopped leaving too (SIOCOUTQ): a byte in either direction counts. */
 size_t stream_read(struct stream *stream, void *buffer, size_t size);
+/* Waits until stream_read would not, or for the moment `deadline_ms` (base/clock.h). False when
+ * that came first, or the session is over. */
+bool stream_wait(struct stream *stream, uint64_t deadline_ms);
 /* Reads what has come so far, at most STREAM_CHUNK bytes, and throws it away. Does not wait. */
 void stream_discard(struct stream *stream);
 /* Writes all. Returns false when the session is over: STALLED, RESET, VANISHED, SYSTEM. STALLED

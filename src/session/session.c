@@ -16,6 +16,13 @@
 
 enum { SESSION_FD = 3 };
 
+static const struct board *shown_board;
+
+void session_prepare_board(const struct board *board)
+{
+    shown_board = board;
+}
+
 void session_prepare_socket(int fd, const struct service *service)
 {
     const struct stream_settings settings = {
@@ -94,11 +101,30 @@ static void hold(struct stream *stream, uint64_t milliseconds)
     }
 }
 
+static bool is_ready(const void *context)
+{
+    const struct board *board = context;
+    return board->header->life == LIFE_SERVES;
+}
+
+static const struct http_pages *find_pages(const struct service *service)
+{
+    static struct http_pages pages = { .ready = is_ready };
+
+    (void)service;
+    pages.context = shown_board;
+    return shown_board == NULL ? NULL : &pages;
+}
+
 static enum session_end serve(struct stream *stream, const struct address *client,
                               const struct service *service)
 {
     const struct handler *handler = handler_find(service->handler);
-    const struct manners manners = { service->delay, service->quit, service->once };
+    const struct manners manners = { .delay = service->delay,
+                                     .quit = service->quit,
+                                     .once = service->once,
+                                     .body = service->body,
+                                     .pages = find_pages(service) };
 
     if (!title_show()) {
         session_prepare_title(client, service);

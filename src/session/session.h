@@ -16,6 +16,10 @@ void session_prepare_socket(int fd, const struct service *service);
 /* What a listener does before it forks, so that the child has less to do: prepares the title. */
 void session_prepare_title(const struct address *client, const struct service *service);
 
+/* The board, mapped for reading, as far as the service's handler may see it (enum handler_sight).
+ * Never called: /readyz says yes, and nothing can be shown. It stays the caller's. */
+void session_prepare_board(const struct board *board);
+
 /* Serves the client on `fd` and closes it: socket options that were not inherited from the
  * listening socket (a Unix socket's), handler, lingering close, hold_process. Returns why it ended.
  * `row` is the session's half of its slot, or NULL; `counts` gets the stream's final numbers, may

@@ -35,7 +35,7 @@ def items():
 
 def summary(option):
     """What the page has to say of default and range."""
-    parts = [option.preset or "empty"]
+    parts = [option.preset.replace("\\", "\\e") or "empty"]
     if option.type in BOUNDS:
         low, high = (BOUNDS[option.type](bound) for bound in (option.low, option.high))
         parts.append(f"{low} to {high}")
@@ -57,7 +57,7 @@ def keys():
 
 @case("the manual has every handler, as its own summary puts it")
 def handlers():
-    wanted = re.findall(r'HANDLER\((\w+), "(.*)"\)', read("src/service/handlers.c"))
+    wanted = re.findall(r'HANDLER\((\w+), \w+, "(.*)"\)', read("src/service/handlers.c"))
     lines = read(PAGE).splitlines()
     found = [(line.removeprefix(".It Cm "), lines[number + 1]) for number, line in enumerate(lines)
              if line.startswith(".It Cm ")]

@@ -17,7 +17,7 @@ def read(path):
 def _fields(text):
     """The arguments of an OPTION line; strings lose their quotes, DAEMON_USER is the shipped one."""
     found = re.findall(r'"((?:[^"\\]|\\.)*)"|([A-Za-z_0-9]+)', text)
-    return [string if not word else "forkechod" if word == "DAEMON_USER" else word
+    return [string.replace("\\\\", "\\") if not word else "forkechod" if word == "DAEMON_USER" else word
             for string, word in found]
 
 

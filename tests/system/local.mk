@@ -5,6 +5,7 @@ EXTRA_DIST += tests/system/tap.py tests/system/harness.py tests/system/clients.p
 system_tests = tests/system/forkecho.py tests/system/forkechoctl.py
 system_tests += tests/system/classics.py
 system_tests += tests/system/commandline.py
+system_tests += tests/system/webserver.py
 system_tests += tests/system/load.py
 system_tests += tests/system/mistakes.py
 system_tests += tests/system/privilege.py

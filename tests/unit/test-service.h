@@ -4,4 +4,5 @@
 #include <check.h>
 
 TCase *handler_cases(void);
+TCase *http_cases(void);
 TCase *stream_cases(void);
