@@ -7,6 +7,7 @@ include src/board/local.mk
 include src/channel/local.mk
 include src/access/local.mk
 include src/service/local.mk
+include src/status/local.mk
 include src/session/local.mk
 include src/listener/local.mk
 include src/master/local.mk

@@ -20,7 +20,7 @@
     SESSION_END(KILLED, 9, "ended by the operator", 0)                                             \
     SESSION_END(SYSTEM, 10, "system call failed", 1)                                               \
     SESSION_END(CRASHED, 11, "died by a signal", 1)                                                \
-    SESSION_END(UNKNOWN, 12, "unknown exit status", 1)                                              \
+    SESSION_END(UNKNOWN, 12, "unknown exit status", 1)                                             \
     SESSION_END(STUCK, 13, "worker timeout", 1)
 
 enum session_end {

@@ -137,6 +137,34 @@ static void check_pair(const struct subject *subject, const struct draft *other)
     }
 }
 
+static bool is_local(const struct address *address)
+{
+    const struct sockaddr *any = &address->socket.any;
+    if (address->kind != ADDRESS_SOCKET || any->sa_family == AF_UNIX)
+        return true;
+    if (any->sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&address->socket.v6.sin6_addr);
+    return ntohl(address->socket.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+/* Who is connected is nobody's business but this machine's, unless somebody says so. */
+static void check_status(const struct subject *subject)
+{
+    const struct service *service = subject->service;
+    const struct address *addresses = service_addresses(service, service->listen);
+    const struct setting *setting = good_setting(subject, ONLY_listen);
+    char text[ADDRESS_TEXT_MAX];
+
+    if (!setting || strcmp(service->handler, "status") != 0 || service->remote_status)
+        return;
+    for (uint32_t i = 0; i < service->listen.count; i++)
+        if (!is_local(&addresses[i]))
+            findings_error(subject->findings, &setting->place,
+                           "\"%s\" shows clients' addresses to other machines (listen on 127.0.0.1 "
+                           "or a Unix socket, or set remote_status = yes)",
+                           address_format(&addresses[i], text, sizeof(text)));
+}
+
 void drafts_check(struct findings *findings, const struct layers *layers, const struct draft *all,
                   size_t count)
 {
@@ -149,6 +177,7 @@ void drafts_check(struct findings *findings, const struct layers *layers, const 
         check_seconds(&subject);
         check_device(&subject);
         check_lists(&subject);
+        check_status(&subject);
         for (size_t j = 0; j <= i; j++)
             if (all[j].object)
                 check_pair(&subject, &all[j]);

@@ -235,12 +235,17 @@ void accept_port(struct listener *listener, struct port *port, bool waiting)
             return;
         }
         int fd = accept4(port->fd, &client.socket.any, &client.length, SOCK_CLOEXEC);
-        if (fd >= 0)
+        if (fd >= 0) {
             take(listener, port, fd, &client);
-        else if (react(listener, port, errno))
+            if (port->last_call && --port->last_left == 0) {
+                close_port(port);
+                return;
+            }
+        } else if (react(listener, port, errno)) {
             failed++;
-        else
+        } else {
             return;
+        }
     }
     /* Nobody can come in, and nobody leaves the queue: a security module may refuse the call. */
     if (failed == BURST)

@@ -30,6 +30,7 @@ enum { REFUSED_MAX = 64, REFUSED_LINGER_MS = 1000, RETRY_MS = 5000 };
 struct port {
     int fd;             /* -1 once closed */
     bool last_call;     /* draining: closed as soon as its queue was empty once */
+    uint32_t last_left; /* or when so many were taken: no more could have waited */
     unsigned int early; /* clients that came before it had its options, and did not inherit them */
 };
 
@@ -122,6 +123,7 @@ struct listener {
     uint64_t pause_until_ms; /* out of something: the sockets are left alone until then */
     uint64_t pause_ms;       /* the next pause's length; 0: all is well */
     uint64_t full_until_ms;  /* no room: look again then; 0: there is room */
+    uint64_t count_ms;       /* when the kernel's queues are looked at again */
     uint64_t now_ms;         /* at the top of this turn of the loop */
 };
 

@@ -12,6 +12,7 @@ src_listener_listener_SOURCES = \
 	src/listener/slots.c
 src_listener_listener_LDADD = \
 	src/session/libsession.a \
+	src/status/libstatus.a \
 	src/service/libservice.a \
 	src/access/libaccess.a \
 	src/channel/libchannel.a \

@@ -48,6 +48,7 @@ void loop_drain(struct listener *listener, uint64_t last)
         struct port *port = &listener->ports[i];
         if (port->fd >= 0 && (last >> i & 1) != 0) {
             port->last_call = true;
+            port->last_left = listener->service->backlog + 1;
         } else if (port->fd >= 0) {
             close(port->fd);
             port->fd = -1;
@@ -119,6 +120,19 @@ static bool ends_held(const struct listener *listener)
     return listener->stopping && listener->service->hold_process > 0;
 }
 
+/* For those who watch. */
+static void count_waiting(struct listener *listener)
+{
+    unsigned int waiting = 0;
+    if (listener->now_ms < listener->count_ms)
+        return;
+    listener->count_ms = listener->now_ms + TURN_MS;
+    for (unsigned int i = 0; i < listener->port_count; i++)
+        if (listener->ports[i].fd >= 0)
+            waiting += sockets_waiting(listener->ports[i].fd);
+    atomic_store_explicit(&listener->block->waiting, waiting, memory_order_relaxed);
+}
+
 static void look_at_clock(struct listener *listener)
 {
     uint64_t now = listener->now_ms;
@@ -137,6 +151,7 @@ static void look_at_clock(struct listener *listener)
     accept_look_again(listener);
     refuse_expire(listener, false);
     episode_expire(listener, false);
+    count_waiting(listener);
 }
 
 void loop_show_title(const struct listener *listener)

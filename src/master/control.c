@@ -13,7 +13,7 @@
 /* The protocol: the client sends one line, gets lines, and the connection closes. The first line of
  * the answer is `ok`, `rejected` or `error: why`. */
 
-enum { REQUEST_LIMIT_MS = 2000, REST_MS = 1000, BACKLOG = 16 };
+enum { REQUEST_LIMIT_MS = 2000, REST_MS = 1000, BACKLOG = 16, ANSWER_ROOM = 1 << 20 };
 
 void control_init(struct master *master)
 {
@@ -43,7 +43,7 @@ int control_open(struct master *master, const char *path, struct failure *why)
     return master->control.fd < 0 ? -1 : 0;
 }
 
-static void hang_up(struct control_client *client)
+void control_hang_up(struct control_client *client)
 {
     close(client->fd);
     *client = (struct control_client){ .fd = -1 };
@@ -54,12 +54,17 @@ void control_close(struct master *master)
     struct control *control = &master->control;
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
         if (control->clients[i].fd >= 0)
-            hang_up(&control->clients[i]);
+            control_hang_up(&control->clients[i]);
     if (control->fd < 0)
         return;
     sockets_unlink(control->fd, &control->address);
     close(control->fd);
     control->fd = -1;
+}
+
+static bool awaits_request(const struct control_client *client)
+{
+    return client->reload == 0 && client->audits == 0;
 }
 
 size_t control_collect(const struct master *master, struct pollfd *fds)
@@ -71,7 +76,7 @@ size_t control_collect(const struct master *master, struct pollfd *fds)
         /* Of one that has asked, only its end is of interest. */
         if (client->fd >= 0)
             fds[count++] =
-                (struct pollfd){ .fd = client->fd, .events = client->reload ? 0 : POLLIN };
+                (struct pollfd){ .fd = client->fd, .events = awaits_request(client) ? POLLIN : 0 };
     }
     /* Without a place the next client waits in the queue. */
     if (control->fd >= 0 && count < CONTROL_CLIENTS_MAX && master->now_ms >= control->rest_until_ms)
@@ -79,8 +84,7 @@ size_t control_collect(const struct master *master, struct pollfd *fds)
     return count;
 }
 
-/* A stalled client loses its answer, never the master's time. */
-static void say(struct control_client *client, const char *format, ...)
+void control_say(struct control_client *client, const char *format, ...)
 {
     char line[1024];
     va_list arguments;
@@ -99,32 +103,26 @@ void control_answer(struct master *master, bool accepted, const struct conf_mist
         struct control_client *client = &master->control.clients[i];
         if (client->fd < 0 || client->reload == 0 || client->reload > master->reload.number)
             continue;
-        say(client, accepted ? "ok" : "rejected");
+        control_say(client, accepted ? "ok" : "rejected");
         if (reason != NULL)
-            say(client, "%s", reason);
+            control_say(client, "%s", reason);
         for (size_t j = 0; j < mistakes->count; j++)
-            say(client, "%s", mistakes->lines[j]);
-        hang_up(client);
+            control_say(client, "%s", mistakes->lines[j]);
+        control_hang_up(client);
     }
 }
 
-static void obey(struct master *master, struct control_client *client)
+/* Who asked for what. */
+static void log_request(const struct control_client *client)
 {
     struct log_details details = LOG_DETAILS_NONE;
+    struct ucred peer = { 0 };
+    socklen_t size = sizeof(peer);
     char shown[128];
+    getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
     text_escape(client->line, strlen(client->line), shown, sizeof(shown));
+    details.pid = peer.pid;
     log_event(EVENT_CONTROL, &details, "%s", shown);
-    if (strcmp(client->line, "reload") != 0) {
-        say(client, "error: unknown request \"%s\" (reload is known)", shown);
-        hang_up(client);
-    } else if (master->life == LIFE_STOPS) {
-        say(client, "error: the daemon is stopping");
-        hang_up(client);
-    } else {
-        master->reload.wanted = true;
-        client->reload = master->reload.number + 1;
-        client->deadline_ms = 0;
-    }
 }
 
 static void read_request(struct master *master, struct control_client *client)
@@ -134,7 +132,7 @@ static void read_request(struct master *master, struct control_client *client)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
-        hang_up(client);
+        control_hang_up(client);
         return;
     }
     client->length += (size_t)got;
@@ -142,10 +140,12 @@ static void read_request(struct master *master, struct control_client *client)
     char *end = strchr(client->line, '\n');
     if (end != NULL) {
         *end = '\0';
-        obey(master, client);
+        log_request(client);
+        requests_obey(master, client);
     } else if (client->length == sizeof(client->line) - 1) {
-        say(client, "error: the request is longer than %zu bytes", sizeof(client->line) - 1);
-        hang_up(client);
+        control_say(client, "error: the request is longer than %zu bytes",
+                    sizeof(client->line) - 1);
+        control_hang_up(client);
     }
 }
 
@@ -170,10 +170,13 @@ static void accept_client(struct master *master)
         master->control.rest_until_ms = master->now_ms + REST_MS;
         return;
     }
+    /* So that a long list of mistakes finds room at once. */
+    int room = ANSWER_ROOM;
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     *place = (struct control_client){ .fd = fd, .deadline_ms = master->now_ms + REQUEST_LIMIT_MS };
     if (!may_ask(fd)) {
-        say(place, "error: only root and the daemon's own user may ask");
-        hang_up(place);
+        control_say(place, "error: only root and the daemon's own user may ask");
+        control_hang_up(place);
     }
 }
 
@@ -191,22 +194,35 @@ void control_dispatch(struct master *master, const struct pollfd *fds, size_t co
         struct control_client *client = &master->control.clients[i];
         if (!is_ready(fds, count, client->fd))
             continue;
-        if (client->reload == 0)
+        if (awaits_request(client))
             read_request(master, client);
         else
-            hang_up(client);
+            control_hang_up(client);
     }
     if (is_ready(fds, count, master->control.fd))
         accept_client(master);
+}
+
+uint64_t control_next_ms(const struct master *master)
+{
+    uint64_t next = 0;
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        const struct control_client *client = &master->control.clients[i];
+        if (client->fd >= 0 && client->audits > 0 && (next == 0 || client->audit_ms < next))
+            next = client->audit_ms;
+    }
+    return next;
 }
 
 void control_expire(struct master *master)
 {
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct control_client *client = &master->control.clients[i];
+        if (client->fd >= 0)
+            audit_due(master, client);
         if (client->fd < 0 || client->deadline_ms == 0 || master->now_ms < client->deadline_ms)
             continue;
-        say(client, "error: no request within %d s", REQUEST_LIMIT_MS / 1000);
-        hang_up(client);
+        control_say(client, "error: no request within %d s", REQUEST_LIMIT_MS / 1000);
+        control_hang_up(client);
     }
 }

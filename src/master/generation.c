@@ -187,6 +187,24 @@ void generation_go(struct generation *generation, enum tell what)
     tell(generation, &record);
 }
 
+void generation_pause(struct generation *generation, bool yes)
+{
+    struct record record = { .kind = RECORD_PAUSE, .count = yes };
+    tell(generation, &record);
+}
+
+void generation_scale(struct generation *generation, uint32_t workers)
+{
+    struct record record = { .kind = RECORD_SCALE, .count = workers };
+    tell(generation, &record);
+}
+
+void generation_end_session(struct generation *generation, uint32_t slot, uint32_t turn)
+{
+    struct record record = { .kind = RECORD_END_SESSION, .slot = slot, .count = turn };
+    tell(generation, &record);
+}
+
 void generation_drain(struct generation *generation, uint64_t last, uint64_t limit_ms)
 {
     struct record record = { .kind = RECORD_DRAIN,

@@ -60,6 +60,12 @@ void generation_go(struct generation *generation, enum tell tell);
 void generation_tell(struct generation *generation, enum tell tell);
 /* Should this process die: the listener is to end the sessions of that dead generation too. */
 void generation_ward(struct generation *generation, const struct generation *dead, bool yes);
+/* Leaves clients in the kernel's queue, or no longer. */
+void generation_pause(struct generation *generation, bool yes);
+/* So many workers; 0: as many as it takes. */
+void generation_scale(struct generation *generation, uint32_t workers);
+/* Ends one session for the operator, if the slot is still that turn's. */
+void generation_end_session(struct generation *generation, uint32_t slot, uint32_t turn);
 /* Takes no more clients. `last` has a bit for each of its sockets that is emptied before it is
  * closed, for at most limit_ms (0: as long as that takes). */
 void generation_drain(struct generation *generation, uint64_t last, uint64_t limit_ms);

@@ -2,19 +2,23 @@ sbin_PROGRAMS += src/forkechod
 src_forkechod_SOURCES = \
 	src/main.c \
 	src/options.c src/options.h \
+	src/master/audit.c \
 	src/master/control.c \
 	src/master/gather.c \
 	src/master/generation.c src/master/generation.h \
 	src/master/master.c src/master/master.h \
 	src/master/reload.c \
 	src/master/report.c \
+	src/master/requests.c \
 	src/master/services.c \
 	src/master/state.h \
 	src/master/stop.c \
 	src/master/store.c src/master/store.h \
+	src/master/switches.c \
 	src/master/watch.c
 src_forkechod_LDADD = \
 	src/session/libsession.a \
+	src/status/libstatus.a \
 	src/service/libservice.a \
 	src/access/libaccess.a \
 	src/channel/libchannel.a \

@@ -65,12 +65,14 @@ void master_enter(struct master *master, enum board_life life)
 }
 
 /* What readers of the board cannot know otherwise. */
-static void show(struct master *master)
+void master_show(struct master *master)
 {
     struct board_header *header = master->board.header;
     if (header == NULL)
         return;
     atomic_store(&header->log_dropped, log_dropped());
+    atomic_store(&header->log_level, (uint32_t)report_log_level(master));
+    atomic_store(&header->log_switched, master->log_switch >= 0);
     atomic_store(&header->reload_rejected, master->reload.rejected);
     if (master->now_ms < master->next_sample_ms)
         return;
@@ -88,8 +90,8 @@ static void each_second(struct master *master)
     log_tick(master->now_ms);
     report_dropped(master);
     report_status(master);
-    show(master);
-    if (master->life == LIFE_STOPS)
+    master_show(master);
+    if (master->life == LIFE_STOPS || master->life == LIFE_DRAINS)
         systemd_extend(5000);
 }
 
@@ -123,6 +125,8 @@ static int time_to_wait(const struct master *master)
     wait = clock_until(now, master->end_at_ms, wait);
     wait = clock_until(now, master->kill_at_ms, wait);
     wait = clock_until(now, reload_due(master), wait);
+    wait = clock_until(now, control_next_ms(master), wait);
+    wait = clock_until(now, master->drained_ms, wait);
     if (systemd_watchdog_period() != 0)
         wait = clock_until(now, master->next_watchdog_ms, wait);
     for (uint32_t i = 0; i < master->service_count; i++)

@@ -37,6 +37,24 @@ static bool has_same_sockets(const struct socket_set *a, const struct socket_set
     return a->count == b->count && memcmp(a->index, b->index, a->count * sizeof(a->index[0])) == 0;
 }
 
+/* A drained service changes without a listener. What systemd has passed for it is nobody else's. */
+static int keep_drained(struct master *master, struct service_state *service,
+                        const struct service *image, struct failure *why)
+{
+    service->next_image = copy_image(image);
+    if (service->next_image == NULL)
+        return failure_set(why, EX_OSERR, "out of memory");
+    service->next_sockets.count = 0;
+    for (size_t i = 0; i < master->store.count; i++) {
+        struct store_socket *socket = &master->store.sockets[i];
+        if (socket->fd >= 0 && socket->passed && strcmp(socket->service, service->name) == 0) {
+            socket->used = true;
+            service->next_sockets.index[service->next_sockets.count++] = i;
+        }
+    }
+    return 0;
+}
+
 /* Finds the sockets of one service and, when it changes, starts its listener. */
 static int prepare_service(struct master *master, const struct service *image, struct failure *why)
 {
@@ -44,6 +62,8 @@ static int prepare_service(struct master *master, const struct service *image, s
     if (service == NULL)
         return failure_set(why, EX_OSERR, "service %s: no memory, or %d services are known already",
                            image->service_name, BOARD_SERVICES);
+    if (service->switches.drained)
+        return keep_drained(master, service, image, why);
     struct socket_set *sockets = &service->next_sockets;
     int count = store_get(&master->store, image, sockets->index, why);
     if (count < 0)
@@ -80,6 +100,7 @@ static void commit_service(struct master *master, struct service_state *service)
 {
     struct generation *old = service->current;
     if (service->next != NULL) {
+        switches_hand_over(service, service->next);
         generation_go(service->next, report_wanted(master));
         services_tell_wards(master, service->next);
     }
@@ -116,7 +137,7 @@ static void restore_sockets(struct master *master)
     struct failure why;
     store_clear_marks(&master->store);
     for (uint32_t i = 0; i < master->service_count; i++)
-        if (master->services[i]->image != NULL &&
+        if (master->services[i]->image != NULL && !master->services[i]->switches.drained &&
             store_get(&master->store, master->services[i]->image, sockets.index, &why) < 0)
             log_event(EVENT_SYSTEM, NULL, "%s", why.text);
 }
@@ -158,12 +179,15 @@ static void accepted(struct master *master)
     report_mistakes(&master->reload.remarks, false);
     if (master->life == LIFE_STARTS) {
         master_enter(master, LIFE_SERVES);
+        audit_remember(master);
         report_ready(master);
     } else {
+        atomic_fetch_add(&master->board.header->reloads, 1);
         log_event(EVENT_RELOAD_OK, NULL, "%zu services", master->conf->count);
         control_answer(master, true, &master->reload.remarks, NULL);
         report_reloaded(master);
     }
+    master_show(master);
     conf_mistakes_free(&master->reload.remarks);
     master->reload.remarks = (struct conf_mistakes){ 0 };
 }

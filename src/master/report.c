@@ -31,15 +31,33 @@ static enum log_sink choose_sink(const struct master *master, const struct conf_
 
 void report_open_log(const struct master *master, const struct conf *conf)
 {
+    int level = master->log_switch >= 0 ? master->log_switch : levels[conf->daemon.log_level];
     struct log_settings settings = { .sink = choose_sink(master, &conf->daemon),
-                                     .level = levels[conf->daemon.log_level],
+                                     .level = level,
                                      .facility = facilities[conf->daemon.syslog_facility] };
     log_open(&settings);
 }
 
+/* LOG_CRIT to LOG_DEBUG, by their words. */
+int report_level(const char *word)
+{
+    static const char *const words[] = { "crit", "err", "warning", "notice", "info", "debug" };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(words[i], word) == 0)
+            return levels[i];
+    return strcmp(word, "default") == 0 ? -1 : -2;
+}
+
+int report_log_level(const struct master *master)
+{
+    if (master->log_switch >= 0)
+        return master->log_switch;
+    return master->conf == NULL ? LOG_INFO : levels[master->conf->daemon.log_level];
+}
+
 enum tell report_wanted(const struct master *master)
 {
-    int level = levels[master->conf->daemon.log_level];
+    int level = report_log_level(master);
     return level >= LOG_DEBUG ? TELL_STARTS : level >= LOG_INFO ? TELL_ENDS : TELL_ERRORS;
 }
 
@@ -236,11 +254,16 @@ void report_titles(struct master *master)
     title_set("forkechod: master [%s]", text);
 }
 
+static const char *const life_words[] = { [LIFE_STARTS] = "",
+                                          [LIFE_SERVES] = "",
+                                          [LIFE_DRAINS] = "draining, ",
+                                          [LIFE_STOPS] = "stopping, " };
+
 static void describe_state(const struct master *master, char *text, size_t size)
 {
     char summary[128];
     summarize(master, summary, sizeof(summary));
-    snprintf(text, size, "%s%s%s", master->life == LIFE_STOPS ? "stopping, " : "", summary,
+    snprintf(text, size, "%s%s%s", life_words[master->life], summary,
              master->reload.rejected ? "; reload rejected, the old configuration is in force" : "");
 }
 

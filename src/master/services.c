@@ -102,6 +102,7 @@ void services_show(struct master *master, const struct service_state *service)
         snprintf(entry->handler, sizeof(entry->handler), "%s", service->image->handler);
         list_addresses(master, service, entry->listen, sizeof(entry->listen));
         entry->instances = service->image->instances;
+        entry->prefork = service->image->process_model == PROCESS_MODEL_PREFORK;
         entry->scale = service->switches.scale;
     }
     board_service_end(entry);
@@ -200,7 +201,8 @@ void services_restart_due(struct master *master)
             service->changes)
             continue;
         service->restart_at_ms = 0;
-        if (service->image == NULL || service->current != NULL || master->life != LIFE_SERVES)
+        if (service->image == NULL || service->current != NULL || service->switches.drained ||
+            (master->life != LIFE_SERVES && master->life != LIFE_DRAINS))
             continue;
         service->current = services_spawn(master, service, service->image, &service->sockets, &why);
         if (service->current == NULL) {

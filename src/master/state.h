@@ -9,7 +9,10 @@
  *   reload.c      from one configuration to the next; the start is a reload from nothing
  *   watch.c       what listeners report, deaths, heartbeats
  *   stop.c        the end
+ *   switches.c    what the operator has switched at run time
  *   control.c     the control socket
+ *   requests.c    what can be asked there
+ *   audit.c       whether board, processes and descriptors agree
  *   report.c      log lines, titles, systemd's STATUS
  */
 #pragma once
@@ -28,7 +31,8 @@ enum {
     GENERATIONS_A_SERVICE = 64,
     READY_LIMIT_MS = 10000, /* for a listener to report that it is ready */
     HEARTBEAT_LIMIT_MS = 10000,
-    CONTROL_CLIENTS_MAX = 8
+    CONTROL_CLIENTS_MAX = 8,
+    CONTROL_LINE_MAX = 4096
 };
 
 /* A set of sockets a service listens on, as indices into the store. */
@@ -65,9 +69,11 @@ struct service_state {
 struct control_client {
     int fd; /* -1: free */
     uint64_t deadline_ms;
-    uint64_t reload; /* waits for the end of the reload of this number; 0: its request is awaited */
+    uint64_t reload;     /* waits for the end of the reload of this number; 0: for none */
+    unsigned int audits; /* looks that a check still has; 0: none goes on */
+    uint64_t audit_ms;   /* the next one */
     size_t length;
-    char line[256];
+    char line[CONTROL_LINE_MAX + 1];
 };
 
 struct control {
@@ -102,9 +108,11 @@ struct master {
     struct reload reload;
     struct control control;
     int pid_file;
+    unsigned int fixed_descriptors; /* open from the start to the end */
     enum board_life life;
-    int status;     /* the exit status, once stopping */
-    int log_switch; /* the operator's log level, as in syslog(3); -1: as configured */
+    int status;          /* the exit status, once stopping */
+    int log_switch;      /* the operator's log level, as in syslog(3); -1: as configured */
+    uint64_t drained_ms; /* while it drains: when it stops taking clients */
     uint64_t end_at_ms, kill_at_ms;
     uint64_t now_ms, last_turn_ms, lenient_until_ms, next_second_ms, next_sample_ms,
         next_watchdog_ms;
@@ -112,6 +120,8 @@ struct master {
 
 /* master.c: from here on it lives so, and the board says so at once. */
 void master_enter(struct master *master, enum board_life life);
+/* master.c: puts on the board what readers cannot know otherwise. */
+void master_show(struct master *master);
 
 /* services.c */
 struct service_state *services_know(struct master *master, const char *name);
@@ -160,6 +170,31 @@ void stop_begin(struct master *master, bool at_once);
 void stop_check(struct master *master);
 bool stop_is_done(const struct master *master);
 
+/* switches.c: for the operator; what cannot be done is -1 with the reason. */
+struct service_state *switches_find(struct master *master, const char *name);
+int switches_pause(struct master *master, struct service_state *service, struct failure *why);
+/* Closes its sockets and lets its sessions finish. Of what systemd passed, our copy stays. */
+int switches_drain(struct master *master, struct service_state *service, struct failure *why);
+/* Ends a pause or a drain. */
+int switches_resume(struct master *master, struct service_state *service, struct failure *why);
+int switches_scale(struct master *master, struct service_state *service, uint32_t workers,
+                   struct failure *why);
+/* A level as in syslog(3); -1: as configured. */
+void switches_log(struct master *master, int level);
+/* Before a listener is told to go. */
+void switches_hand_over(const struct service_state *service, struct generation *generation);
+/* Marks the sockets of all services that take clients. */
+void switches_mark_sockets(struct master *master);
+
+/* requests.c: does what the client's line asks for, and answers or sees to it later. */
+void requests_obey(struct master *master, struct control_client *client);
+
+/* audit.c: remembers what is open once the daemon serves. */
+void audit_remember(struct master *master);
+void audit_begin(struct master *master, struct control_client *client);
+/* Looks again, if it is time; answers when nothing is wrong, or stays wrong. */
+void audit_due(struct master *master, struct control_client *client);
+
 /* control.c */
 void control_init(struct master *master);
 /* 0 or -1. */
@@ -168,6 +203,12 @@ void control_close(struct master *master);
 size_t control_collect(const struct master *master, struct pollfd *fds);
 void control_dispatch(struct master *master, const struct pollfd *fds, size_t count);
 void control_expire(struct master *master);
+/* When a client has to be looked after without being asked; 0: never. */
+uint64_t control_next_ms(const struct master *master);
+/* One line of an answer. A stalled client loses it, never the master's time. */
+void control_say(struct control_client *client, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void control_hang_up(struct control_client *client);
 /* Tells those who wait for this reload how it went. */
 void control_answer(struct master *master, bool accepted, const struct conf_mistakes *mistakes,
                     const char *reason);
@@ -175,6 +216,10 @@ void control_answer(struct master *master, bool accepted, const struct conf_mist
 /* report.c */
 void report_open_log(const struct master *master, const struct conf *conf);
 enum tell report_wanted(const struct master *master);
+/* The level in force, as in syslog(3). */
+int report_log_level(const struct master *master);
+/* The level of that name in log_level's words, or -1 for `default`, -2 for none. */
+int report_level(const char *word);
 void report_ready(struct master *master);
 void report_mistakes(const struct conf_mistakes *mistakes, bool rejected);
 void report_record(struct master *master, const struct generation *generation,

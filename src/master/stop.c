@@ -23,20 +23,15 @@ static void each_generation(struct master *master, void (*act)(struct generation
             act(&master->generations[i]);
 }
 
-void stop_begin(struct master *master, bool at_once)
+/* Takes no more clients, and lets those that are there finish. */
+static void stop_accepting(struct master *master, bool at_once)
 {
-    uint64_t grace = master->conf != NULL ? master->conf->daemon.graceful_timeout : 0;
-    if (master->life == LIFE_STOPS) {
-        if (master->end_at_ms != 0)
-            master->end_at_ms = master->now_ms;
-        return;
-    }
+    uint64_t grace = at_once || master->conf == NULL ? 0 : master->conf->daemon.graceful_timeout;
+
     master_enter(master, LIFE_STOPS);
-    systemd_stopping("stopping");
-    log_event(EVENT_STOP, NULL, "%u sessions, %s", board_live(&master->board),
-              at_once ? "ended at once" : "which may finish");
+    master->drained_ms = 0;
     abandon_reload(master);
-    master->end_at_ms = master->now_ms + (at_once ? 0 : grace);
+    master->end_at_ms = master->now_ms + grace;
     for (int i = 0; i < BOARD_BLOCKS && !at_once; i++)
         if (master->generations[i].state != GENERATION_NONE) {
             services_retire(master, &master->generations[i], LAST_CALL_MS);
@@ -46,8 +41,38 @@ void stop_begin(struct master *master, bool at_once)
     store_close(&master->store);
 }
 
+/* Whoever sends clients here is told by readyz, and gets drain_delay to hear it. */
+static void drain(struct master *master)
+{
+    master_enter(master, LIFE_DRAINS);
+    master->drained_ms = master->now_ms + master->conf->daemon.drain_delay;
+}
+
+void stop_begin(struct master *master, bool at_once)
+{
+    bool delays = !at_once && master->life == LIFE_SERVES && master->conf->daemon.drain_delay > 0;
+    if (master->life == LIFE_STOPS) {
+        if (master->end_at_ms != 0)
+            master->end_at_ms = master->now_ms;
+        return;
+    }
+    if (master->life != LIFE_DRAINS) {
+        systemd_stopping("stopping");
+        log_event(EVENT_STOP, NULL, "%u sessions, %s", board_live(&master->board),
+                  at_once  ? "ended at once"
+                  : delays ? "which may finish; clients are taken for drain_delay"
+                           : "which may finish");
+    }
+    if (delays)
+        drain(master);
+    else
+        stop_accepting(master, at_once);
+}
+
 void stop_check(struct master *master)
 {
+    if (master->life == LIFE_DRAINS && master->now_ms >= master->drained_ms)
+        stop_accepting(master, false);
     if (master->end_at_ms != 0 && master->now_ms >= master->end_at_ms) {
         each_generation(master, generation_end);
         master->end_at_ms = 0;

@@ -25,6 +25,7 @@ static void became_ready(struct master *master, struct generation *generation)
         return;
     generation->state = GENERATION_READY;
     if (service->current == generation) {
+        switches_hand_over(service, generation);
         generation_go(generation, report_wanted(master));
         services_tell_wards(master, generation);
         log_event(EVENT_LISTENER_RESTARTED, NULL, "service %s", service->name);

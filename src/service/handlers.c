@@ -11,7 +11,8 @@
     HANDLER(time, NOTHING, "sends the seconds since 1900 as four bytes, and closes (RFC 868)")     \
     HANDLER(upper, NOTHING, "sends every message back in capitals")                                \
     HANDLER(next, NOTHING, "sends every byte back plus one")                                       \
-    HANDLER(http, DAEMON, "answers HTTP requests with a text, and health checks (RFC 9112)")
+    HANDLER(http, DAEMON, "answers HTTP requests with a text, and health checks (RFC 9112)")       \
+    HANDLER(status, ALL, "shows the daemon: a page, JSON, OpenMetrics")
 
 static const struct handler table[] = {
 #define HANDLER(name, sight, summary) { #name, summary, SEES_##sight, name##_serve },

@@ -49,6 +49,7 @@ enum session_end time_serve(struct stream *stream, const struct manners *manners
 enum session_end upper_serve(struct stream *stream, const struct manners *manners);
 enum session_end next_serve(struct stream *stream, const struct manners *manners);
 enum session_end http_serve(struct stream *stream, const struct manners *manners); /* RFC 9112 */
+enum session_end status_serve(struct stream *stream, const struct manners *manners);
 
 /* daytime's line for a moment from 1970 on; `size` of 64 is enough. Returns its length. */
 size_t daytime_format(time_t now, char *line, size_t size);

@@ -232,6 +232,21 @@ static enum session_end converse(struct stream *stream, const struct manners *ma
     return keep || stream->over ? stream->end : end;
 }
 
+static void say_page(const struct manners *manners, const struct http_request *request,
+                     struct http_answer *answer)
+{
+    const struct http_pages *pages = manners->pages;
+    if (pages == NULL || pages->answer == NULL)
+        say_status(answer, HTTP_NOT_FOUND);
+    else
+        pages->answer(pages->context, request, answer);
+}
+
+enum session_end status_serve(struct stream *stream, const struct manners *manners)
+{
+    return converse(stream, manners, say_page);
+}
+
 enum session_end http_serve(struct stream *stream, const struct manners *manners)
 {
     return converse(stream, manners, say_hello);

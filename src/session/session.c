@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/title.h"
 #include "service/handlers.h"
+#include "status/status.h"
 #include "sys/streams.h"
 
 enum { SESSION_FD = 3 };
@@ -107,12 +108,18 @@ static bool is_ready(const void *context)
     return board->header->life == LIFE_SERVES;
 }
 
-static const struct http_pages *find_pages(const struct service *service)
+static void show_daemon(const void *context, const struct http_request *request,
+                        struct http_answer *answer)
+{
+    status_answer(context, request, answer);
+}
+
+static const struct http_pages *find_pages(const struct handler *handler)
 {
     static struct http_pages pages = { .ready = is_ready };
 
-    (void)service;
     pages.context = shown_board;
+    pages.answer = handler->sight == SEES_ALL ? show_daemon : NULL;
     return shown_board == NULL ? NULL : &pages;
 }
 
@@ -124,7 +131,7 @@ static enum session_end serve(struct stream *stream, const struct address *clien
                                      .quit = service->quit,
                                      .once = service->once,
                                      .body = service->body,
-                                     .pages = find_pages(service) };
+                                     .pages = handler ? find_pages(handler) : NULL };
 
     if (!title_show()) {
         session_prepare_title(client, service);

@@ -8,8 +8,9 @@ allowed() {
     base) echo "" ;;
     log) echo "" ;;
     conf | sys | board | channel | access | service) echo "log" ;;
-    session) echo "log conf sys board channel access service" ;;
-    listener) echo "log conf sys board channel access service session" ;;
+    status) echo "board service" ;;
+    session) echo "log conf sys board channel access service status" ;;
+    listener) echo "log conf sys board channel access service status session" ;;
     master) echo "log conf sys board channel access service" ;;
     client | ctl) echo "" ;;
     *) echo "?" ;;

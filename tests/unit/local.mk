@@ -49,7 +49,7 @@ tests_unit_test_service_LDADD = src/service/libservice.a src/base/libbase.a $(CH
 unit_tests += tests/unit/test-session
 tests_unit_test_session_SOURCES = tests/unit/test-session.c tests/unit/talk.c tests/unit/talk.h
 tests_unit_test_session_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_session_LDADD = src/session/libsession.a src/service/libservice.a \
+tests_unit_test_session_LDADD = src/session/libsession.a src/status/libstatus.a src/service/libservice.a \
 	src/board/libboard.a src/sys/libsys.a src/base/libbase.a $(CHECK_LIBS)
 
 unit_tests += tests/unit/test-board
