@@ -275,7 +275,7 @@ START_TEST(every_handler_is_found_by_its_name_and_no_other)
     const char *const *names;
     size_t count = handler_names(&names);
 
-    ck_assert_uint_eq(count, 8);
+    ck_assert_uint_eq(count, 9);
     for (size_t i = 0; i < count; i++) {
         ck_assert_str_eq(handler_find(names[i])->name, names[i]);
         ck_assert_uint_gt(strlen(handler_find(names[i])->summary), 10);
