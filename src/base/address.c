@@ -289,6 +289,17 @@ bool address_is_unix(const struct address *address)
     return address->kind == ADDRESS_SOCKET && address->socket.any.sa_family == AF_UNIX;
 }
 
+bool address_is_local(const struct address *address)
+{
+    struct address plain = *address;
+    address_unmap(&plain);
+    if (plain.socket.any.sa_family == AF_INET)
+        return ntohl(plain.socket.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (plain.socket.any.sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&plain.socket.v6.sin6_addr);
+    return plain.socket.any.sa_family == AF_UNIX;
+}
+
 bool address_is_any_port(const struct address *address)
 {
     sa_family_t family = address->socket.any.sa_family;

@@ -137,17 +137,13 @@ static void check_pair(const struct subject *subject, const struct draft *other)
     }
 }
 
-static bool is_local(const struct address *address)
+bool conf_may_listen(const struct service *service, const struct address *address)
 {
-    const struct sockaddr *any = &address->socket.any;
-    if (address->kind != ADDRESS_SOCKET || any->sa_family == AF_UNIX)
-        return true;
-    if (any->sa_family == AF_INET6)
-        return IN6_IS_ADDR_LOOPBACK(&address->socket.v6.sin6_addr);
-    return ntohl(address->socket.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return strcmp(service->handler, "status") != 0 || service->remote_status ||
+           address_is_local(address);
 }
 
-/* Who is connected is nobody's business but this machine's, unless somebody says so. */
+/* Sockets that systemd passes are looked at when they are there. */
 static void check_status(const struct subject *subject)
 {
     const struct service *service = subject->service;
@@ -155,13 +151,11 @@ static void check_status(const struct subject *subject)
     const struct setting *setting = good_setting(subject, ONLY_listen);
     char text[ADDRESS_TEXT_MAX];
 
-    if (!setting || strcmp(service->handler, "status") != 0 || service->remote_status)
-        return;
-    for (uint32_t i = 0; i < service->listen.count; i++)
-        if (!is_local(&addresses[i]))
+    for (uint32_t i = 0; setting && i < service->listen.count; i++)
+        if (addresses[i].kind == ADDRESS_SOCKET && !conf_may_listen(service, &addresses[i]))
             findings_error(subject->findings, &setting->place,
-                           "\"%s\" shows clients' addresses to other machines (listen on 127.0.0.1 "
-                           "or a Unix socket, or set remote_status = yes)",
+                           "other machines can reach \"%s\", and status shows who is connected "
+                           "(127.0.0.1, [::1], unix:/path, or remote_status = yes)",
                            address_format(&addresses[i], text, sizeof(text)));
 }
 

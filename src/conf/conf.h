@@ -65,6 +65,10 @@ struct conf *conf_load(const struct conf_request *request, struct conf_mistakes 
 void conf_free(struct conf *conf);
 void conf_mistakes_free(struct conf_mistakes *mistakes);
 
+/* Whether the service may listen at a bound address: one that shows who is connected may not be
+ * reached from elsewhere unless remote_status says so. */
+bool conf_may_listen(const struct service *service, const struct address *address);
+
 /* Writes the effective configuration as a file that reads back to the same values; a comment above
  * each value that was set says where. Returns 0 or -errno. */
 int conf_dump(const struct conf *conf, FILE *out);

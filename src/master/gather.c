@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "conf/conf.h"
 #include "log/log.h"
 
 /* From what a service says about its addresses to the sockets that it gets. */
@@ -102,6 +103,16 @@ static int refuse_second(const struct service *service, const struct store_socke
                        socket->service);
 }
 
+static int refuse_exposure(const struct service *service, const struct store_socket *socket,
+                           struct failure *why)
+{
+    char text[ADDRESS_TEXT_MAX];
+    return failure_set(why, EX_CONFIG,
+                       "service %s: other machines can reach %s, which systemd passed, and status "
+                       "shows who is connected (pass a local one, or set remote_status = yes)",
+                       service->service_name, address_format(&socket->bound, text, sizeof(text)));
+}
+
 int store_get(struct store *store, const struct service *service, size_t out[SERVICE_SOCKETS_MAX],
               struct failure *why)
 {
@@ -112,6 +123,8 @@ int store_get(struct store *store, const struct service *service, size_t out[SER
         struct store_socket *socket = &store->sockets[out[i]];
         if (socket->used)
             return refuse_second(service, socket, why);
+        if (!conf_may_listen(service, &socket->bound))
+            return refuse_exposure(service, socket, why);
         socket->used = true;
     }
     return count;

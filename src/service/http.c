@@ -56,6 +56,14 @@ static void say_hello(const struct manners *manners, const struct http_request *
     buffer_text(answer->body, manners->body);
 }
 
+static void say_page(const struct manners *manners, const struct http_request *request,
+                     struct http_answer *answer)
+{
+    manners->pages->answer(manners->pages->context, request, answer);
+    if (answer->body->length == HEAD_MAX)
+        say_status(answer, answer->status);
+}
+
 typedef void answerer(const struct manners *manners, const struct http_request *request,
                       struct http_answer *answer);
 
@@ -232,22 +240,13 @@ static enum session_end converse(struct stream *stream, const struct manners *ma
     return keep || stream->over ? stream->end : end;
 }
 
-static void say_page(const struct manners *manners, const struct http_request *request,
-                     struct http_answer *answer)
+enum session_end http_serve(struct stream *stream, const struct manners *manners)
 {
-    const struct http_pages *pages = manners->pages;
-    if (pages == NULL || pages->answer == NULL)
-        say_status(answer, HTTP_NOT_FOUND);
-    else
-        pages->answer(pages->context, request, answer);
+    return converse(stream, manners, say_hello);
 }
 
 enum session_end status_serve(struct stream *stream, const struct manners *manners)
 {
-    return converse(stream, manners, say_page);
-}
-
-enum session_end http_serve(struct stream *stream, const struct manners *manners)
-{
-    return converse(stream, manners, say_hello);
+    bool can = manners->pages != NULL && manners->pages->answer != NULL;
+    return can ? converse(stream, manners, say_page) : SESSION_SYSTEM;
 }

@@ -104,22 +104,19 @@ static void hold(struct stream *stream, uint64_t milliseconds)
 
 static bool is_ready(const void *context)
 {
-    const struct board *board = context;
-    return board->header->life == LIFE_SERVES;
+    const struct status_view *view = context;
+    return view->board->header->life == LIFE_SERVES;
 }
 
-static void show_daemon(const void *context, const struct http_request *request,
-                        struct http_answer *answer)
+/* What HTTP is asked for beside the handler's own. */
+static const struct http_pages *find_pages(const struct address *client,
+                                           const struct service *service)
 {
-    status_answer(context, request, answer);
-}
+    static struct status_view view;
+    static const struct http_pages pages = { is_ready, status_answer, &view };
 
-static const struct http_pages *find_pages(const struct handler *handler)
-{
-    static struct http_pages pages = { .ready = is_ready };
-
-    pages.context = shown_board;
-    pages.answer = handler->sight == SEES_ALL ? show_daemon : NULL;
+    view.board = shown_board;
+    view.local_names = !service->remote_status && !address_is_unix(client);
     return shown_board == NULL ? NULL : &pages;
 }
 
@@ -131,7 +128,7 @@ static enum session_end serve(struct stream *stream, const struct address *clien
                                      .quit = service->quit,
                                      .once = service->once,
                                      .body = service->body,
-                                     .pages = handler ? find_pages(handler) : NULL };
+                                     .pages = find_pages(client, service) };
 
     if (!title_show()) {
         session_prepare_title(client, service);

@@ -1,177 +1,185 @@
-/* The daemon as JSON, for programs (forkechoctl(8) reads it). */
-#include "status/pages.h"
+/* /status.json; forkechod-status(7) describes it, and forkechoctl(8) reads it. */
+#include <string.h>
 
-static void put_flag(struct buffer *out, const char *name, bool value)
+#include "status/escape.h"
+#include "status/pages.h"
+#include "status/words.h"
+
+/* ---- members; each but the first of its object is preceded by a comma ---- */
+
+static void name(struct buffer *out, const char *key)
 {
-    buffer_format(out, ",\"%s\":%s", name, value ? "true" : "false");
+    char last = out->length > 0 ? out->bytes[out->length - 1] : '{';
+    buffer_text(out, last == '{' ? "\"" : ",\"");
+    buffer_text(out, key);
+    buffer_text(out, "\":");
 }
 
-static void put_count(struct buffer *out, const char *name, uint64_t value)
+static void number(struct buffer *out, const char *key, uint64_t value)
 {
-    buffer_format(out, ",\"%s\":", name);
+    name(out, key);
     buffer_number(out, value);
 }
 
-static void put_string(struct buffer *out, const char *name, const char *value)
+static void flag(struct buffer *out, const char *key, bool value)
 {
-    buffer_format(out, ",\"%s\":", name);
-    put_string_value(out, value);
+    name(out, key);
+    buffer_text(out, value ? "true" : "false");
 }
 
-static const char *level_word(uint32_t level)
+static void text(struct buffer *out, const char *key, const char *value)
 {
-    static const char *const words[] = { "emerg",   "alert",  "crit", "err",
-                                         "warning", "notice", "info", "debug" };
-    return words[level & 7U];
+    name(out, key);
+    buffer_text(out, "\"");
+    escape_json(out, value);
+    buffer_text(out, "\"");
 }
 
-static void put_daemon(const struct snapshot *snapshot, struct buffer *out)
+static void seconds(struct buffer *out, const char *key, uint64_t microseconds)
 {
-    const struct board_header *header = snapshot->header;
-    uint64_t started = header->started_s;
-    buffer_text(out, "{\"daemon\":{\"version\":");
-    put_string_value(out, header->program);
-    put_count(out, "pid", (uint64_t)header->master);
-    put_count(out, "started", started);
-    put_count(out, "uptime_s", snapshot->now_s > started ? snapshot->now_s - started : 0);
-    put_string(out, "life", snapshot_life_word(header->life));
-    put_count(out, "live", snapshot->live);
-    put_count(out, "max_sessions", header->sessions_max);
-    put_string(out, "log_level", level_word(header->log_level));
-    put_flag(out, "log_level_switched", header->log_switched != 0);
-    put_count(out, "log_lines_dropped", header->log_dropped);
-    put_count(out, "reloads", header->reloads);
-    put_flag(out, "reload_rejected", header->reload_rejected != 0);
-    put_count(out, "upgrades", header->upgrades);
+    name(out, key);
+    buffer_seconds(out, microseconds, 3);
+}
+
+/* ---- the parts ---- */
+
+static void add_daemon(struct buffer *out, const struct status *status)
+{
+    const struct board_header *header = status->header;
+    buffer_text(out, "{");
+    text(out, "version", header->program);
+    number(out, "pid", (uint64_t)header->master);
+    number(out, "started", header->started_s);
+    number(out, "uptime_s", status_uptime(status));
+    text(out, "life", word_of_life(header->life));
+    number(out, "live", status_live(status));
+    number(out, "max_sessions", header->sessions_max);
+    text(out, "log_level", word_of_log_level(header->log_level));
+    flag(out, "log_level_switched", header->log_switched != 0);
+    number(out, "log_lines_dropped", header->log_dropped);
+    number(out, "reloads", header->reloads);
+    flag(out, "reload_rejected", header->reload_rejected != 0);
+    number(out, "upgrades", header->upgrades);
     buffer_text(out, "}");
 }
 
-/* "127.0.0.1:7 [::1]:7" as an array. */
-static void put_words(struct buffer *out, const char *words)
+static void add_addresses(struct buffer *out, const char *listen)
 {
-    char word[BOARD_LISTEN_MAX];
-    size_t size = 0;
+    name(out, "listen");
     buffer_text(out, "[");
-    for (bool first = true;; words++) {
-        if (*words != ' ' && *words != '\0') {
-            word[size++] = *words;
-            continue;
-        }
-        word[size] = '\0';
-        if (size > 0) {
-            buffer_text(out, first ? "" : ",");
-            put_string_value(out, word);
-            first = false;
-        }
-        size = 0;
-        if (*words == '\0')
-            break;
+    while (*listen != '\0') {
+        size_t length = strcspn(listen, " ");
+        buffer_text(out, "\"");
+        escape_json_part(out, listen, length);
+        listen += length + strspn(listen + length, " ");
+        buffer_text(out, *listen == '\0' ? "\"" : "\",");
     }
     buffer_text(out, "]");
 }
 
-static void put_reasons(const struct snapshot_service *service, struct buffer *out)
+static void add_causes(struct buffer *out, const uint64_t *counts)
 {
-    const uint64_t *counts = service->sum.counts;
-    buffer_text(out, ",\"ended\":{");
+    name(out, "ended");
+    buffer_text(out, "{");
     for (unsigned int end = 0; end < SESSION_END_COUNT; end++) {
         buffer_text(out, end == 0 ? "\"" : ",\"");
-        put_lower(out, snapshot_end_name(end));
+        word_of_end(out, (enum session_end)end);
         buffer_text(out, "\":");
         buffer_number(out, counts[COUNT_ENDED + end]);
     }
-    buffer_text(out, "},\"refused\":{");
-    for (unsigned int cause = 0; cause < CAUSE_COUNT; cause++) {
-        buffer_format(out, "%s\"%s\":", cause == 0 ? "" : ",", board_cause_word(cause));
-        buffer_number(out, counts[COUNT_REFUSED + cause]);
-    }
+    buffer_text(out, "}");
+    name(out, "refused");
+    buffer_text(out, "{");
+    for (unsigned int cause = 0; cause < CAUSE_COUNT; cause++)
+        number(out, board_cause_word((enum board_cause)cause), counts[COUNT_REFUSED + cause]);
     buffer_text(out, "}");
 }
 
-static void put_service(const struct snapshot_service *service, struct buffer *out)
+static void add_pool(struct buffer *out, const struct status_service *service)
 {
-    const struct board_service *entry = &service->entry;
+    name(out, "pool");
+    if (!service->entry.prefork) {
+        buffer_text(out, "null");
+        return;
+    }
+    buffer_text(out, "{");
+    number(out, "workers", service->sum.workers);
+    number(out, "idle", service->sum.idle);
+    number(out, "scale", service->entry.scale);
+    buffer_text(out, "}");
+}
+
+static void add_rates(struct buffer *out, const struct status_service *service)
+{
+    name(out, "rates");
+    buffer_text(out, "{");
+    seconds(out, "accepted_per_s", 1000 * service->accepted_rate);
+    seconds(out, "refused_per_s", 1000 * service->refused_rate);
+    seconds(out, "bytes_per_s", 1000 * service->byte_rate);
+    buffer_text(out, "}");
+}
+
+static void add_service(struct buffer *out, const struct status_service *service)
+{
     const struct board_sum *sum = &service->sum;
-    buffer_text(out, "{\"name\":");
-    put_string_value(out, entry->name);
-    put_string(out, "handler", entry->handler);
-    put_string(out, "state", snapshot_state_word(entry->state));
-    buffer_text(out, ",\"listen\":");
-    put_words(out, entry->listen);
-    put_string(out, "process_model", entry->prefork ? "prefork" : "fork");
-    put_count(out, "instances", entry->instances);
-    put_count(out, "live", sum->live);
-    put_count(out, "waiting", sum->waiting);
-    put_count(out, "generations", sum->generations);
-    put_count(out, "accepted", sum->counts[COUNT_ACCEPTED]);
-    put_count(out, "bytes_in", sum->counts[COUNT_BYTES_IN]);
-    put_count(out, "bytes_out", sum->counts[COUNT_BYTES_OUT]);
-    put_count(out, "live_bytes_in", sum->live_bytes_in);
-    put_count(out, "live_bytes_out", sum->live_bytes_out);
-    put_count(out, "fork_failures", sum->counts[COUNT_FORK_FAILURES]);
-    put_count(out, "records_dropped", sum->counts[COUNT_DROPPED]);
-    put_reasons(service, out);
-    if (entry->prefork)
-        buffer_format(out, ",\"pool\":{\"workers\":%u,\"idle\":%u,\"scale\":%u}", sum->workers,
-                      sum->idle, entry->scale);
-    else
-        buffer_text(out, ",\"pool\":null");
-    buffer_format(
-        out, ",\"rates\":{\"accepted_per_s\":%.3f,\"refused_per_s\":%.3f,\"bytes_per_s\":%.1f}}",
-        service->accepted_rate, service->refused_rate, service->bytes_rate);
+    buffer_text(out, "{");
+    text(out, "name", service->entry.name);
+    text(out, "handler", service->entry.handler);
+    text(out, "state", word_of_service(service->entry.state));
+    add_addresses(out, service->entry.listen);
+    text(out, "process_model", service->entry.prefork ? "prefork" : "fork");
+    number(out, "instances", service->entry.instances);
+    number(out, "live", sum->live);
+    number(out, "waiting", sum->waiting);
+    number(out, "generations", sum->generations);
+    number(out, "accepted", sum->counts[COUNT_ACCEPTED]);
+    number(out, "bytes_in", sum->counts[COUNT_BYTES_IN]);
+    number(out, "bytes_out", sum->counts[COUNT_BYTES_OUT]);
+    number(out, "live_bytes_in", sum->live_bytes_in);
+    number(out, "live_bytes_out", sum->live_bytes_out);
+    number(out, "fork_failures", sum->counts[COUNT_FORK_FAILURES]);
+    number(out, "records_dropped", sum->counts[COUNT_DROPPED]);
+    add_causes(out, sum->counts);
+    add_pool(out, service);
+    add_rates(out, service);
+    buffer_text(out, "}");
 }
 
-static void put_seconds(struct buffer *out, const char *name, uint64_t microseconds)
-{
-    uint64_t milliseconds = microseconds / 1000;
-    put_count(out, name, milliseconds / 1000);
-    char digits[5] = { '.', (char)('0' + milliseconds / 100 % 10),
-                       (char)('0' + milliseconds / 10 % 10), (char)('0' + milliseconds % 10),
-                       '\0' };
-    buffer_text(out, digits);
-}
-
-static uint64_t since(uint64_t now_us, uint64_t then_us)
-{
-    return now_us > then_us ? now_us - then_us : 0;
-}
-
-static void put_session(const struct snapshot *snapshot, const struct snapshot_session *session,
-                        struct buffer *out)
+static void add_session(struct buffer *out, const struct status *status,
+                        const struct status_session *session)
 {
     const struct board_row *row = &session->row;
     buffer_text(out, "{\"id\":\"");
-    buffer_number(out, session->slot);
-    buffer_text(out, "-");
-    buffer_number(out, row->turn);
+    status_add_id(out, session);
     buffer_text(out, "\"");
-    put_string(out, "service", session->service);
-    put_string(out, "client", row->client);
-    put_count(out, "pid", (uint64_t)row->pid);
-    put_string(out, "state", board_activity_word(row->activity));
-    put_seconds(out, "age_s", since(snapshot->now_us, row->since_us));
-    put_seconds(out, "idle_s", since(snapshot->now_us, row->active_us));
-    put_count(out, "bytes_in", row->bytes_in);
-    put_count(out, "bytes_out", row->bytes_out);
-    put_count(out, "turns", row->turns);
-    put_flag(out, "torn", row->torn);
+    text(out, "service", status->services[session->service].entry.name);
+    text(out, "client", row->client);
+    number(out, "pid", (uint64_t)row->pid);
+    text(out, "state", word_of_row(row));
+    seconds(out, "age_s", status_since(status, row->since_us));
+    seconds(out, "idle_s", status_since(status, row->active_us));
+    number(out, "bytes_in", row->bytes_in);
+    number(out, "bytes_out", row->bytes_out);
+    number(out, "turns", row->turns);
+    flag(out, "torn", row->torn);
     buffer_text(out, "}");
 }
 
-void json_write(const struct snapshot *snapshot, bool sessions, struct buffer *out)
+void status_add_json(struct buffer *out, const struct status *status, bool sessions)
 {
-    put_daemon(snapshot, out);
+    buffer_text(out, "{\"daemon\":");
+    add_daemon(out, status);
     buffer_text(out, ",\n\"services\":[");
-    for (size_t i = 0; i < snapshot->service_count; i++) {
+    for (size_t i = 0; i < status->service_count; i++) {
         buffer_text(out, i == 0 ? "\n" : ",\n");
-        put_service(&snapshot->services[i], out);
+        add_service(out, &status->services[i]);
     }
     buffer_text(out, "]");
     if (sessions)
         buffer_text(out, ",\n\"sessions\":[");
-    for (size_t i = 0; i < snapshot->session_count; i++) {
+    for (size_t i = 0; i < status->session_count; i++) {
         buffer_text(out, i == 0 ? "\n" : ",\n");
-        put_session(snapshot, &snapshot->sessions[i], out);
+        add_session(out, status, &status->sessions[i]);
     }
     buffer_text(out, sessions ? "]}\n" : "}\n");
 }

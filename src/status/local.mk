@@ -1,23 +1,29 @@
 noinst_LIBRARIES += src/status/libstatus.a
 src_status_libstatus_a_SOURCES = \
+	src/status/answer.c \
+	src/status/card.c \
+	src/status/collect.c \
+	src/status/collect.h \
+	src/status/escape.c \
+	src/status/escape.h \
+	src/status/figures.c \
+	src/status/figures.h \
 	src/status/json.c \
 	src/status/metrics.c \
 	src/status/page.c \
 	src/status/pages.h \
-	src/status/snapshot.c \
-	src/status/snapshot.h \
-	src/status/status.c \
+	src/status/rates.c \
 	src/status/status.h \
-	src/status/words.c
-nodist_src_status_libstatus_a_SOURCES = src/status/assets.h
+	src/status/words.c \
+	src/status/words.h
 
-# The page's style and script as C strings.
+# Style and script are files of their own that become strings.
+status_texts = src/status/page.css.inc src/status/page.js.inc
 EXTRA_DIST += src/status/page.css src/status/page.js
-BUILT_SOURCES += src/status/assets.h
-CLEANFILES += src/status/assets.h
-src/status/assets.h: src/status/page.css src/status/page.js
-	$(AM_V_GEN)$(MKDIR_P) src/status && for name in css js; do \
-		echo "static const char page_$$name[] ="; \
-		sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/    "&\\n"/' $(srcdir)/src/status/page.$$name; \
-		echo '    "";'; \
-	done > $@.new && mv $@.new $@
+BUILT_SOURCES += $(status_texts)
+CLEANFILES += $(status_texts)
+src/status/page.css.inc: src/status/page.css
+src/status/page.js.inc: src/status/page.js
+$(status_texts):
+	$(AM_V_at)$(MKDIR_P) $(@D)
+	$(AM_V_GEN)$(SED) -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' $(srcdir)/$(@:.inc=) >$@.new && mv $@.new $@

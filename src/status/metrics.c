@@ -1,207 +1,298 @@
-/* The daemon as OpenMetrics 1.0 text: a family after the other, each with all its services. */
-#include "status/pages.h"
+/* /metrics: OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/). One table of
+ * families; counters of a service never go back while the daemon lives, whatever its generations.
+ */
+#include <string.h>
 
-/* One number a service. */
+#include "status/escape.h"
+#include "status/pages.h"
+#include "status/words.h"
+
+#define PREFIX "forkechod_"
+
 struct family {
     const char *name, *type, *unit, *help;
-    uint64_t (*read)(const struct snapshot_service *service);
+    /* Appends its samples: of the daemon, or of one service. */
+    void (*of_daemon)(struct buffer *out, const struct family *family, const struct status *status);
+    void (*of_service)(struct buffer *out, const struct family *family,
+                       const struct status_service *service);
+    /* Or it has one number. */
+    uint64_t (*number)(const struct status_service *service);
+    unsigned int count; /* or that is this count of the sum */
 };
 
-static void put_head(struct buffer *out, const char *name, const char *type, const char *unit,
-                     const char *help)
+/* `PREFIX name suffix {service="…"`, open for more labels. */
+static void begin(struct buffer *out, const struct family *family, const char *suffix,
+                  const struct status_service *service)
 {
-    buffer_format(out, "# TYPE forkechod_%s %s\n", name, type);
-    if (unit != NULL)
-        buffer_format(out, "# UNIT forkechod_%s %s\n", name, unit);
-    buffer_format(out, "# HELP forkechod_%s %s\n", name, help);
+    buffer_text(out, PREFIX);
+    buffer_text(out, family->name);
+    buffer_text(out, suffix);
+    if (service != NULL) {
+        buffer_text(out, "{service=\"");
+        escape_label(out, service->entry.name);
+        buffer_text(out, "\"");
+    }
 }
 
-static void put_plain(struct buffer *out, const char *name, const char *type, const char *unit,
-                      const char *help, uint64_t value)
+static void label(struct buffer *out, const char *name, const char *value)
 {
-    put_head(out, name, type, unit, help);
-    buffer_format(out, "forkechod_%s%s %llu\n", name, type[0] == 'c' ? "_total" : "",
-                  (unsigned long long)value);
+    buffer_text(out, ",");
+    buffer_text(out, name);
+    buffer_text(out, "=\"");
+    escape_label(out, value);
+    buffer_text(out, "\"");
 }
 
-static void put_daemon(const struct snapshot *snapshot, struct buffer *out)
+static void end(struct buffer *out, const struct status_service *service, uint64_t value)
 {
-    const struct board_header *header = snapshot->header;
-    put_head(out, "build", "info", NULL, "The program that runs.");
-    buffer_format(out, "forkechod_build_info{version=\"%s\"} 1\n", header->program);
-    put_plain(out, "start_time_seconds", "gauge", "seconds", "When the daemon started, Unix time.",
-              header->started_s);
-    put_plain(out, "max_sessions", "gauge", NULL, "The most sessions of all services together.",
-              header->sessions_max);
-    put_plain(out, "ready", "gauge", NULL, "1 while the daemon takes clients and is not draining.",
-              header->life == LIFE_SERVES);
-    put_plain(out, "reloads", "counter", NULL, "Reloads that were accepted.", header->reloads);
-    put_plain(out, "reload_rejected", "gauge", NULL,
-              "1 when the last reload was rejected and the configuration before it is in force.",
-              header->reload_rejected);
-    put_plain(out, "upgrades", "counter", NULL, "Programs that took over in place.",
-              header->upgrades);
-    put_plain(out, "log_lines_dropped", "counter", NULL, "Log lines that no sink took.",
-              header->log_dropped);
+    buffer_text(out, service != NULL ? "} " : " ");
+    buffer_number(out, value);
+    buffer_text(out, "\n");
 }
 
-static uint64_t read_accepted(const struct snapshot_service *service)
+static bool is_counter(const struct family *family)
 {
-    return service->sum.counts[COUNT_ACCEPTED];
+    return strcmp(family->type, "counter") == 0;
 }
 
-static uint64_t read_live(const struct snapshot_service *service)
+static const char *suffix_of(const struct family *family)
 {
-    return service->sum.live;
+    return is_counter(family) ? "_total" : "";
 }
 
-static uint64_t read_instances(const struct snapshot_service *service)
+/* ---- the daemon ---- */
+
+static void add_build(struct buffer *out, const struct family *family, const struct status *status)
 {
-    return service->entry.instances;
+    begin(out, family, "_info{version=\"", NULL);
+    escape_label(out, status->header->program);
+    buffer_text(out, "\"} 1\n");
 }
 
-static uint64_t read_waiting(const struct snapshot_service *service)
+static void add_life(struct buffer *out, const struct family *family, const struct status *status)
 {
-    return service->sum.waiting;
+    for (uint32_t life = 0; life <= LIFE_STOPS; life++) {
+        begin(out, family, "{" PREFIX "life=\"", NULL);
+        buffer_text(out, word_of_life(life));
+        buffer_text(out, status->header->life == life ? "\"} 1\n" : "\"} 0\n");
+    }
 }
 
-static uint64_t read_generations(const struct snapshot_service *service)
+static void add_start(struct buffer *out, const struct family *family, const struct status *status)
 {
-    return service->sum.generations;
+    begin(out, family, "", NULL);
+    end(out, NULL, status->header->started_s);
 }
 
-static uint64_t read_workers(const struct snapshot_service *service)
+static void add_uptime(struct buffer *out, const struct family *family, const struct status *status)
 {
-    return service->sum.workers;
+    begin(out, family, "", NULL);
+    end(out, NULL, status_uptime(status));
 }
 
-static uint64_t read_idle(const struct snapshot_service *service)
+#define OF_HEADER(function, member)                                                                \
+    static void function(struct buffer *out, const struct family *family,                          \
+                         const struct status *status)                                              \
+    {                                                                                              \
+        begin(out, family, suffix_of(family), NULL);                                               \
+        end(out, NULL, status->header->member);                                                    \
+    }
+OF_HEADER(add_max_sessions, sessions_max)
+OF_HEADER(add_log_dropped, log_dropped)
+OF_HEADER(add_reloads, reloads)
+OF_HEADER(add_rejected, reload_rejected)
+OF_HEADER(add_upgrades, upgrades)
+
+/* ---- services ---- */
+
+#define OF_SERVICE(function, expression)                                                           \
+    static uint64_t function(const struct status_service *service)                                 \
+    {                                                                                              \
+        return expression;                                                                         \
+    }
+OF_SERVICE(live, service->sum.live)
+OF_SERVICE(limit, service->entry.instances)
+OF_SERVICE(waiting, service->sum.waiting)
+OF_SERVICE(generations, service->sum.generations)
+OF_SERVICE(workers, service->sum.workers)
+OF_SERVICE(idle, service->sum.idle)
+
+static void add_state(struct buffer *out, const struct family *family,
+                      const struct status_service *service)
 {
-    return service->sum.idle;
+    for (uint32_t state = 0; state <= SERVICE_BROKEN; state++) {
+        begin(out, family, "", service);
+        label(out, PREFIX "service_state", word_of_service(state));
+        end(out, service, service->entry.state == state);
+    }
 }
 
-static uint64_t read_fork_failures(const struct snapshot_service *service)
+static void add_ended(struct buffer *out, const struct family *family,
+                      const struct status_service *service)
 {
-    return service->sum.counts[COUNT_FORK_FAILURES];
+    for (unsigned int reason = 0; reason < SESSION_END_COUNT; reason++) {
+        begin(out, family, "_total", service);
+        buffer_text(out, ",reason=\"");
+        word_of_end(out, (enum session_end)reason);
+        buffer_text(out, "\"");
+        end(out, service, service->sum.counts[COUNT_ENDED + reason]);
+    }
 }
 
-static uint64_t read_dropped(const struct snapshot_service *service)
+static void add_refused(struct buffer *out, const struct family *family,
+                        const struct status_service *service)
 {
-    return service->sum.counts[COUNT_DROPPED];
+    for (unsigned int cause = 0; cause < CAUSE_COUNT; cause++) {
+        begin(out, family, "_total", service);
+        label(out, "reason", board_cause_word((enum board_cause)cause));
+        end(out, service, service->sum.counts[COUNT_REFUSED + cause]);
+    }
 }
+
+static void add_both_ways(struct buffer *out, const struct family *family,
+                          const struct status_service *service, uint64_t in, uint64_t sent)
+{
+    begin(out, family, suffix_of(family), service);
+    label(out, "direction", "in");
+    end(out, service, in);
+    begin(out, family, suffix_of(family), service);
+    label(out, "direction", "out");
+    end(out, service, sent);
+}
+
+static void add_bytes(struct buffer *out, const struct family *family,
+                      const struct status_service *service)
+{
+    add_both_ways(out, family, service, service->sum.counts[COUNT_BYTES_IN],
+                  service->sum.counts[COUNT_BYTES_OUT]);
+}
+
+static void add_live_bytes(struct buffer *out, const struct family *family,
+                           const struct status_service *service)
+{
+    add_both_ways(out, family, service, service->sum.live_bytes_in, service->sum.live_bytes_out);
+}
+
+/* A float without the zeros behind its first digit: 0.001, 1.0. */
+static void add_limit(struct buffer *out, uint64_t microseconds)
+{
+    unsigned int digits = 6;
+    for (uint64_t rest = microseconds; digits > 1 && rest % 10 == 0; rest /= 10)
+        digits--;
+    buffer_seconds(out, microseconds, digits);
+}
+
+static void add_durations(struct buffer *out, const struct family *family,
+                          const struct status_service *service)
+{
+    uint64_t below = 0;
+    for (unsigned int bucket = 0; bucket < BOARD_DURATIONS; bucket++) {
+        below += service->sum.counts[COUNT_DURATIONS + bucket];
+        begin(out, family, "_bucket", service);
+        buffer_text(out, ",le=\"");
+        if (bucket < BOARD_DURATIONS - 1)
+            add_limit(out, board_duration_limits[bucket]);
+        else
+            buffer_text(out, "+Inf");
+        buffer_text(out, "\"");
+        end(out, service, below);
+    }
+    begin(out, family, "_count", service);
+    end(out, service, below);
+    begin(out, family, "_sum", service);
+    buffer_text(out, "} ");
+    buffer_seconds(out, service->sum.counts[COUNT_DURATION_US], 6);
+    buffer_text(out, "\n");
+}
+
+#define DAEMON(name, type, unit, help, function)                                                   \
+    {                                                                                              \
+        name, type, unit, help, function, NULL, NULL, 0                                            \
+    }
+#define SERVICE(name, type, unit, help, function)                                                  \
+    {                                                                                              \
+        name, type, unit, help, NULL, function, NULL, 0                                            \
+    }
+#define NUMBER(name, help, function)                                                               \
+    {                                                                                              \
+        name, "gauge", "", help, NULL, NULL, function, 0                                           \
+    }
+#define COUNT(name, help, count)                                                                   \
+    {                                                                                              \
+        name, "counter", "", help, NULL, NULL, NULL, count                                         \
+    }
 
 static const struct family families[] = {
-    { "accepted", "counter", NULL, "Clients that got a session.", read_accepted },
-    { "live_sessions", "gauge", NULL, "Sessions now.", read_live },
-    { "instances", "gauge", NULL, "The most sessions of the service.", read_instances },
-    { "waiting_clients", "gauge", NULL,
-      "Clients in the kernel's queues of TCP sockets, a second ago at most.", read_waiting },
-    { "generations", "gauge", NULL, "Listeners, old ones that finish included.", read_generations },
-    { "pool_workers", "gauge", NULL, "Processes of the service's pool.", read_workers },
-    { "pool_idle_workers", "gauge", NULL, "Those of them without a client.", read_idle },
-    { "fork_failures", "counter", NULL, "Processes that could not be had.", read_fork_failures },
-    { "records_dropped", "counter", NULL, "Sessions that ended without a log line.", read_dropped },
+    DAEMON("build", "info", "", "The program that runs.", add_build),
+    DAEMON("start_time_seconds", "gauge", "seconds", "When the daemon started.", add_start),
+    DAEMON("uptime_seconds", "gauge", "seconds", "How long it runs.", add_uptime),
+    DAEMON("life", "stateset", "", "What the daemon does.", add_life),
+    DAEMON("max_sessions", "gauge", "", "Sessions of all services that there may be.",
+           add_max_sessions),
+    DAEMON("log_lines_dropped", "counter", "", "Log lines that no sink took.", add_log_dropped),
+    DAEMON("reloads", "counter", "", "Reloads that were accepted.", add_reloads),
+    DAEMON("reload_rejected", "gauge", "", "1: the last reload was rejected.", add_rejected),
+    DAEMON("upgrades", "counter", "", "Replacements of the running program.", add_upgrades),
+
+    SERVICE("service_state", "stateset", "", "What the service does.", add_state),
+    COUNT("sessions_accepted", "Clients that were given a session.", COUNT_ACCEPTED),
+    NUMBER("sessions_live", "Sessions that go on.", live),
+    NUMBER("sessions_limit", "Sessions that there may be (instances).", limit),
+    SERVICE("sessions_ended", "counter", "", "Sessions that ended, by reason.", add_ended),
+    SERVICE("session_bytes", "counter", "bytes", "Bytes of sessions that ended.", add_bytes),
+    SERVICE("session_live_bytes", "gauge", "bytes", "Bytes so far of sessions that go on.",
+            add_live_bytes),
+    SERVICE("session_duration_seconds", "histogram", "seconds", "How long ended sessions took.",
+            add_durations),
+    SERVICE("clients_refused", "counter", "", "Clients that got no session, by reason.",
+            add_refused),
+    NUMBER("clients_waiting", "Connections in the kernel's queues, as of the last second.",
+           waiting),
+    NUMBER("workers", "Processes of the pool.", workers),
+    NUMBER("workers_idle", "Those without a client.", idle),
+    NUMBER("generations", "Listeners with clients: the serving one, and older ones.", generations),
+    COUNT("fork_failures", "Times that no process could be had.", COUNT_FORK_FAILURES),
+    COUNT("records_dropped", "Ends of sessions that could not be told to the log.", COUNT_DROPPED),
 };
 
-static void put_family(const struct snapshot *snapshot, const struct family *family,
-                       struct buffer *out)
+static void add_head(struct buffer *out, const struct family *family)
 {
-    put_head(out, family->name, family->type, family->unit, family->help);
-    for (size_t i = 0; i < snapshot->service_count; i++) {
-        const struct snapshot_service *service = &snapshot->services[i];
-        buffer_format(out, "forkechod_%s%s{service=\"%s\"} %llu\n", family->name,
-                      family->type[0] == 'c' ? "_total" : "", service->entry.name,
-                      (unsigned long long)family->read(service));
+    const char *const lines[][2] = { { "# TYPE ", family->type },
+                                     { "# UNIT ", family->unit },
+                                     { "# HELP ", family->help } };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+        if (lines[i][1][0] == '\0')
+            continue;
+        buffer_text(out, lines[i][0]);
+        buffer_text(out, PREFIX);
+        buffer_text(out, family->name);
+        buffer_text(out, " ");
+        buffer_text(out, lines[i][1]);
+        buffer_text(out, "\n");
     }
 }
 
-static void put_states(const struct snapshot *snapshot, struct buffer *out)
+static void add_sample(struct buffer *out, const struct family *family,
+                       const struct status_service *service)
 {
-    put_head(out, "service", "stateset", NULL, "How the service does.");
-    for (size_t i = 0; i < snapshot->service_count; i++)
-        for (unsigned int state = SERVICE_ABSENT; state <= SERVICE_BROKEN; state++)
-            buffer_format(out, "forkechod_service{service=\"%s\",forkechod_service=\"%s\"} %d\n",
-                          snapshot->services[i].entry.name, snapshot_state_word(state),
-                          snapshot->services[i].entry.state == state);
-}
-
-static void put_refused(const struct snapshot *snapshot, struct buffer *out)
-{
-    put_head(out, "refused", "counter", NULL, "Clients that got no session, by reason.");
-    for (size_t i = 0; i < snapshot->service_count; i++)
-        for (unsigned int cause = 0; cause < CAUSE_COUNT; cause++)
-            buffer_format(
-                out, "forkechod_refused_total{service=\"%s\",reason=\"%s\"} %llu\n",
-                snapshot->services[i].entry.name, board_cause_word(cause),
-                (unsigned long long)snapshot->services[i].sum.counts[COUNT_REFUSED + cause]);
-}
-
-static void put_ended(const struct snapshot *snapshot, struct buffer *out)
-{
-    put_head(out, "ended", "counter", NULL, "Sessions that have ended, by reason.");
-    for (size_t i = 0; i < snapshot->service_count; i++)
-        for (unsigned int end = 0; end < SESSION_END_COUNT; end++) {
-            buffer_format(out, "forkechod_ended_total{service=\"%s\",reason=\"",
-                          snapshot->services[i].entry.name);
-            put_lower(out, snapshot_end_name(end));
-            buffer_format(out, "\"} %llu\n",
-                          (unsigned long long)snapshot->services[i].sum.counts[COUNT_ENDED + end]);
-        }
-}
-
-static void put_bytes(const struct snapshot *snapshot, bool live, struct buffer *out)
-{
-    const char *name = live ? "live_session_bytes" : "session_bytes";
-    put_head(out, name, live ? "gauge" : "counter", "bytes",
-             live ? "Bytes of sessions that go on." : "Bytes of sessions that have ended.");
-    for (size_t i = 0; i < snapshot->service_count; i++) {
-        const struct board_sum *sum = &snapshot->services[i].sum;
-        const uint64_t bytes[] = { live ? sum->live_bytes_in : sum->counts[COUNT_BYTES_IN],
-                                   live ? sum->live_bytes_out : sum->counts[COUNT_BYTES_OUT] };
-        for (int way = 0; way < 2; way++)
-            buffer_format(out, "forkechod_%s%s{service=\"%s\",direction=\"%s\"} %llu\n", name,
-                          live ? "" : "_total", snapshot->services[i].entry.name,
-                          way ? "out" : "in", (unsigned long long)bytes[way]);
+    if (family->of_service != NULL) {
+        family->of_service(out, family, service);
+        return;
     }
+    begin(out, family, suffix_of(family), service);
+    end(out, service,
+        family->number != NULL ? family->number(service) : service->sum.counts[family->count]);
 }
 
-static void put_durations(const struct snapshot *snapshot, struct buffer *out)
+void status_add_metrics(struct buffer *out, const struct status *status)
 {
-    put_head(out, "session_duration_seconds", "histogram", "seconds",
-             "How long sessions lasted that have ended.");
-    for (size_t i = 0; i < snapshot->service_count; i++) {
-        const char *name = snapshot->services[i].entry.name;
-        const uint64_t *counts = snapshot->services[i].sum.counts;
-        uint64_t below = 0;
-        for (unsigned int bucket = 0; bucket < BOARD_DURATIONS; bucket++) {
-            below += counts[COUNT_DURATIONS + bucket];
-            buffer_format(out, "forkechod_session_duration_seconds_bucket{service=\"%s\",le=\"",
-                          name);
-            if (bucket < BOARD_DURATIONS - 1)
-                buffer_format(out, board_duration_limits[bucket] < 1000000 ? "%g" : "%.1f",
-                              (double)board_duration_limits[bucket] / 1e6);
-            else
-                buffer_text(out, "+Inf");
-            buffer_format(out, "\"} %llu\n", (unsigned long long)below);
-        }
-        buffer_format(out,
-                      "forkechod_session_duration_seconds_count{service=\"%s\"} %llu\n"
-                      "forkechod_session_duration_seconds_sum{service=\"%s\"} %.6f\n",
-                      name, (unsigned long long)below, name,
-                      (double)counts[COUNT_DURATION_US] / 1e6);
+    for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++) {
+        const struct family *family = &families[i];
+        add_head(out, family);
+        if (family->of_daemon != NULL)
+            family->of_daemon(out, family, status);
+        for (size_t j = 0; family->of_daemon == NULL && j < status->service_count; j++)
+            add_sample(out, family, &status->services[j]);
     }
-}
-
-void metrics_write(const struct snapshot *snapshot, struct buffer *out)
-{
-    put_daemon(snapshot, out);
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-        put_family(snapshot, &families[i], out);
-    put_states(snapshot, out);
-    put_refused(snapshot, out);
-    put_ended(snapshot, out);
-    put_bytes(snapshot, false, out);
-    put_bytes(snapshot, true, out);
-    put_durations(snapshot, out);
     buffer_text(out, "# EOF\n");
 }

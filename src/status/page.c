@@ -1,286 +1,219 @@
-/* The daemon as a page for people. Complete without scripts; what is inline renews and sorts it. */
+/* The page at /: whole without its script, which only fetches it anew and sorts the table. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "status/escape.h"
+#include "status/figures.h"
 #include "status/pages.h"
+#include "status/words.h"
 
-#include <string.h>
+enum { ROWS_MAX = 200, NONCE_BYTES = 16 };
 
-#include "status/assets.h"
+static const char style[] =
+#include "status/page.css.inc"
+    ;
+static const char script[] =
+#include "status/page.js.inc"
+    ;
 
-enum { PLOT_WIDTH = 118, PLOT_HEIGHT = 30 };
+/* ---- what everything is in ---- */
 
-static const char *life_class(uint32_t life)
+/* Only style and script with this answer's own word are obeyed, and nothing is fetched but the page
+ * itself. */
+static const char *make_policy(char nonce[2 * NONCE_BYTES + 1])
 {
-    return life == LIFE_SERVES ? "good" : "warn";
+    static char fields[512];
+    unsigned char bytes[NONCE_BYTES];
+
+    nonce[0] = '\0';
+    if (getrandom(bytes, sizeof bytes, GRND_NONBLOCK) == (ssize_t)sizeof bytes)
+        for (size_t i = 0; i < sizeof bytes; i++)
+            snprintf(nonce + 2 * i, 3, "%02x", bytes[i]);
+    snprintf(fields, sizeof fields,
+             "Content-Security-Policy: default-src 'none'; connect-src 'self'; base-uri 'none'; "
+             "form-action 'none'; frame-ancestors 'none'; style-src 'nonce-%s'; "
+             "script-src 'nonce-%s'\r\nReferrer-Policy: no-referrer\r\n",
+             nonce, nonce);
+    return fields;
 }
 
-static const char *state_class(uint32_t state)
+static void begin_page(struct buffer *out, const struct status *status, const char *nonce)
 {
-    return state == SERVICE_SERVING ? "good" : state == SERVICE_BROKEN ? "bad" : "warn";
+    buffer_text(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                     "<link rel=\"icon\" href=\"data:,\">\n"
+                     "<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>\n");
+    buffer_format(out, "<title>forkechod: %s</title>\n", word_of_life(status->header->life));
+    buffer_format(out, "<style nonce=\"%s\">\n", nonce);
+    buffer_add(out, style, sizeof style - 1);
+    buffer_text(out, "</style>\n</head>\n<body>\n"
+                     "<p id=\"connection\" class=\"note\" role=\"status\" hidden></p>\n<main>\n");
 }
 
-/* 3 d 4 h, 5 min 6 s: the two largest units. */
-static void put_duration(struct buffer *out, uint64_t seconds)
+static void end_page(struct buffer *out, const char *nonce)
 {
-    static const struct {
-        uint64_t seconds;
-        const char *name;
-    } units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
-    unsigned int i = 0;
-    while (i < 3 && seconds < units[i].seconds)
-        i++;
-    buffer_format(out, "%llu %s", (unsigned long long)(seconds / units[i].seconds), units[i].name);
-    uint64_t rest = seconds % units[i].seconds;
-    if (i < 3 && rest / units[i + 1].seconds > 0)
-        buffer_format(out, " %llu %s", (unsigned long long)(rest / units[i + 1].seconds),
-                      units[i + 1].name);
+    buffer_text(out, "</main>\n<footer class=\"small soft\">The same for programs: "
+                     "<a href=\"/status.json\">JSON</a>, <a href=\"/metrics\">metrics</a>."
+                     "</footer>\n");
+    buffer_format(out, "<script nonce=\"%s\">\n", nonce);
+    buffer_add(out, script, sizeof script - 1);
+    buffer_text(out, "</script>\n</body>\n</html>\n");
 }
 
-static void put_bytes(struct buffer *out, double bytes)
+/* ---- the daemon ---- */
+
+static void fact(struct buffer *out, const char *what, const char *value)
 {
-    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" };
-    unsigned int i = 0;
-    while (bytes >= 1024 && i < 5) {
-        bytes /= 1024;
-        i++;
+    buffer_format(out, "<div><dt>%s</dt><dd>", what);
+    escape_html(out, value);
+    buffer_text(out, "</dd></div>\n");
+}
+
+static void add_warnings(struct buffer *out, const struct board_header *header)
+{
+    if (header->reload_rejected != 0)
+        buffer_text(out, "<p class=\"note\">The last reload was rejected; the configuration before "
+                         "it is in force. The log has the mistakes.</p>\n");
+    if (header->log_dropped > 0) {
+        buffer_text(out, "<p class=\"note\">Log lines that no sink took: ");
+        figure_number(out, header->log_dropped);
+        buffer_text(out, "</p>\n");
     }
-    buffer_format(out, bytes < 10 && i > 0 ? "%.1f %s" : "%.0f %s", bytes, units[i]);
 }
 
-/* What is plotted of a service: a number for each of two neighbouring moments. */
-struct plot {
-    const char *title, *unit;
-    double (*read)(const struct board_sample *before, const struct board_sample *now);
-};
-
-static double per_second(uint64_t before, uint64_t now)
+static void add_daemon(struct buffer *out, const struct status *status)
 {
-    return now > before ? (double)(now - before) / BOARD_SAMPLE_SECONDS : 0;
+    const struct board_header *header = status->header;
+
+    buffer_text(out, "<div class=\"top\"><h1>forkechod</h1>");
+    figure_state(out, word_of_life(header->life), header->life == LIFE_SERVES);
+    buffer_text(out, "<p class=\"soft small\">");
+    figure_date(out, status->now_s);
+    buffer_text(out, "</p></div>\n");
+    add_warnings(out, header);
+    buffer_text(out, "<dl class=\"facts\">\n");
+    fact(out, "Version", header->program);
+    buffer_text(out, "<div><dt>Up for</dt><dd>");
+    figure_duration(out, status_uptime(status) * 1000000);
+    buffer_text(out, "</dd></div>\n<div><dt>Sessions</dt><dd>");
+    figure_number(out, status_live(status));
+    buffer_text(out, " of ");
+    figure_number(out, header->sessions_max);
+    buffer_text(out, "</dd></div>\n<div><dt>Process</dt><dd>");
+    buffer_number(out, (uint64_t)header->master);
+    buffer_text(out, "</dd></div>\n");
+    fact(out, header->log_switched != 0 ? "Log level (switched)" : "Log level",
+         word_of_log_level(header->log_level));
+    buffer_text(out, "<div><dt>Reloads</dt><dd>");
+    figure_number(out, header->reloads);
+    buffer_text(out, "</dd></div>\n</dl>\n");
 }
 
-static double read_accepted(const struct board_sample *before, const struct board_sample *now)
+/* ---- sessions ---- */
+
+/* The most recently active first. */
+static int compare_activity(const void *left, const void *right)
 {
-    return per_second(before->accepted, now->accepted);
+    const struct status_session *a = left, *b = right;
+    if (a->row.active_us != b->row.active_us)
+        return a->row.active_us < b->row.active_us ? 1 : -1;
+    return a->slot < b->slot ? -1 : a->slot > b->slot;
 }
 
-static double read_refused(const struct board_sample *before, const struct board_sample *now)
+static void number_cell(struct buffer *out, const char *class, uint64_t value,
+                        void (*figure)(struct buffer *out, uint64_t value))
 {
-    return per_second(before->refused, now->refused);
-}
-
-static double read_live(const struct board_sample *before, const struct board_sample *now)
-{
-    (void)before;
-    return now->live;
-}
-
-static const struct plot plots[] = {
-    { "accepted a second", "/s", read_accepted },
-    { "sessions", "", read_live },
-    { "refused a second", "/s", read_refused },
-};
-
-/* From the oldest remembered moment on the left to now on the right, over five minutes. */
-static void put_plot(const struct snapshot *snapshot, const struct snapshot_service *service,
-                     const struct plot *plot, struct buffer *out)
-{
-    double values[BOARD_SAMPLES] = { 0 }, highest = 1;
-    unsigned int count = 0;
-    const struct board_sample *now, *before;
-    while (count < BOARD_SAMPLES - 1 && (now = snapshot_sample(snapshot, service, count)) != NULL &&
-           (before = snapshot_sample(snapshot, service, count + 1)) != NULL) {
-        values[count] = plot->read(before, now);
-        if (values[count] > highest)
-            highest = values[count];
-        count++;
-    }
-    buffer_format(out, "<figure><figcaption><b>%.*f%s</b>%s</figcaption>",
-                  values[0] > 0 && values[0] < 10 && *plot->unit != '\0' ? 1 : 0, values[0],
-                  plot->unit, plot->title);
-    buffer_format(
-        out,
-        "<svg class=\"plot\" viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" role=\"img\" "
-        "aria-label=\"%s over five minutes, %.1f at most\"><path d=\"",
-        PLOT_WIDTH, PLOT_HEIGHT, plot->title, highest);
-    for (unsigned int i = count; i > 0; i--)
-        buffer_format(out, "%c%d %.1f", i == count ? 'M' : 'L', PLOT_WIDTH - 2 * ((int)i - 1),
-                      PLOT_HEIGHT - 1 - values[i - 1] / highest * (PLOT_HEIGHT - 3));
-    buffer_text(out, "\"/></svg></figure>");
-}
-
-static void put_bar(const struct snapshot_service *service, struct buffer *out)
-{
-    uint32_t live = service->sum.live, limit = service->entry.instances;
-    double part = limit == 0 ? 0 : 100.0 * live / limit;
-    buffer_format(out,
-                  "<svg class=\"bar\" viewBox=\"0 0 100 8\" preserveAspectRatio=\"none\" "
-                  "aria-hidden=\"true\"><rect class=\"track\" width=\"100\" height=\"8\"/>"
-                  "<rect class=\"%s\" width=\"%.1f\" height=\"8\"/></svg>",
-                  live >= limit ? "full" : "fill", part > 100 ? 100 : part);
-    buffer_format(out, "<div class=\"row\"><span><b>%u</b> of %u sessions</span>", live, limit);
-    if (service->entry.prefork)
-        buffer_format(out, "<span class=\"soft\">%u workers, %u idle</span>", service->sum.workers,
-                      service->sum.idle);
-    if (service->sum.waiting > 0)
-        buffer_format(out, "<span class=\"warn\">%u waiting</span>", service->sum.waiting);
-    buffer_text(out, "</div>");
-}
-
-static void put_fact(struct buffer *out, const char *name, uint64_t value)
-{
-    buffer_format(out, "<dt>%s</dt><dd>%llu</dd>", name, (unsigned long long)value);
-}
-
-/* Only the reasons that there were. */
-static void put_reasons(const struct snapshot_service *service, struct buffer *out)
-{
-    const uint64_t *counts = service->sum.counts;
-    for (unsigned int end = 0; end < SESSION_END_COUNT; end++)
-        if (counts[COUNT_ENDED + end] > 0)
-            put_fact(out, session_end_text(end), counts[COUNT_ENDED + end]);
-    for (unsigned int cause = 0; cause < CAUSE_COUNT; cause++)
-        if (counts[COUNT_REFUSED + cause] > 0)
-            buffer_format(out, "<dt class=\"warn\">refused: %s</dt><dd>%llu</dd>",
-                          board_cause_word(cause),
-                          (unsigned long long)counts[COUNT_REFUSED + cause]);
-}
-
-static void put_service(const struct snapshot *snapshot, const struct snapshot_service *service,
-                        struct buffer *out)
-{
-    const struct board_service *entry = &service->entry;
-    const struct board_sum *sum = &service->sum;
-    buffer_text(out, "<section class=\"card\"><div class=\"row\"><h3>");
-    put_escaped(out, entry->name);
-    buffer_format(out, "</h3><span class=\"state %s\">%s</span></div><div class=\"soft\">",
-                  state_class(entry->state), snapshot_state_word(entry->state));
-    put_escaped(out, entry->handler);
-    buffer_text(out, entry->listen[0] == '\0' ? "" : " on ");
-    put_escaped(out, entry->listen);
-    buffer_text(out, "</div>");
-    put_bar(service, out);
-    buffer_text(out, "<div class=\"plots\">");
-    for (size_t i = 0; i < sizeof(plots) / sizeof(plots[0]); i++)
-        put_plot(snapshot, service, &plots[i], out);
-    buffer_text(out, "</div><dl>");
-    put_fact(out, "accepted", sum->counts[COUNT_ACCEPTED]);
-    buffer_text(out, "<dt>bytes in, out</dt><dd>");
-    put_bytes(out, (double)(sum->counts[COUNT_BYTES_IN] + sum->live_bytes_in));
-    buffer_text(out, ", ");
-    put_bytes(out, (double)(sum->counts[COUNT_BYTES_OUT] + sum->live_bytes_out));
-    buffer_text(out, "</dd>");
-    if (sum->generations > 1)
-        put_fact(out, "listeners, old ones included", sum->generations);
-    put_reasons(service, out);
-    buffer_text(out, "</dl></section>\n");
-}
-
-static void put_seconds(struct buffer *out, uint64_t now_us, uint64_t then_us)
-{
-    uint64_t milliseconds = now_us > then_us ? (now_us - then_us) / 1000 : 0;
-    buffer_text(out, "<td class=\"number\" data-v=\"");
-    buffer_number(out, milliseconds);
+    buffer_text(out, "<td class=\"");
+    buffer_text(out, class);
+    buffer_text(out, "\" data-v=\"");
+    buffer_number(out, value);
     buffer_text(out, "\">");
-    put_duration(out, milliseconds / 1000);
+    figure(out, value);
     buffer_text(out, "</td>");
 }
 
-static void put_amount(struct buffer *out, uint64_t bytes)
+static void text_cell(struct buffer *out, const char *tag, const char *text, const char *after)
 {
-    buffer_text(out, "<td class=\"number\" data-v=\"");
-    buffer_number(out, bytes);
-    buffer_text(out, "\">");
-    put_bytes(out, (double)bytes);
-    buffer_text(out, "</td>");
+    buffer_text(out, tag);
+    escape_html(out, text);
+    buffer_text(out, after);
 }
 
-static void put_session(const struct snapshot *snapshot, const struct snapshot_session *session,
-                        struct buffer *out)
+static void add_row(struct buffer *out, const struct status *status,
+                    const struct status_session *session)
 {
     const struct board_row *row = &session->row;
-    buffer_format(out, "<tr><td>%u-%u</td><td>", session->slot, row->turn);
-    put_escaped(out, session->service);
-    buffer_text(out, "</td><td>");
-    put_escaped(out, row->client);
-    buffer_format(out, "</td><td class=\"number\" data-v=\"%d\">%d</td><td>%s</td>", row->pid,
-                  row->pid, row->torn ? "unreadable" : board_activity_word(row->activity));
-    put_seconds(out, snapshot->now_us, row->since_us);
-    put_seconds(out, snapshot->now_us, row->active_us);
-    put_amount(out, row->bytes_in);
-    put_amount(out, row->bytes_out);
-    buffer_text(out, "</tr>\n");
+    text_cell(out, "<tr><th scope=\"row\">", row->client, "</th>");
+    text_cell(out, "<td>", status->services[session->service].entry.name, "</td>");
+    text_cell(out, "<td>", word_of_row(row), "</td>");
+    number_cell(out, "n", status_since(status, row->since_us), figure_duration);
+    number_cell(out, "n", status_since(status, row->active_us), figure_duration);
+    number_cell(out, "n", row->bytes_in, figure_bytes);
+    number_cell(out, "n", row->bytes_out, figure_bytes);
+    number_cell(out, "n less", row->turns, figure_number);
+    number_cell(out, "n less", (uint64_t)row->pid, buffer_number);
+    buffer_text(out, "<td class=\"less\">");
+    status_add_id(out, session);
+    buffer_text(out, "</td></tr>\n");
 }
 
-static void put_sessions(const struct snapshot *snapshot, size_t rows, struct buffer *out)
+static void add_heads(struct buffer *out)
 {
-    static const struct {
-        const char *title;
-        bool number;
-    } columns[] = { { "ID", false },    { "Service", false }, { "Client", false },
-                    { "PID", true },    { "State", false },   { "Age", true },
-                    { "Silent", true }, { "In", true },       { "Out", true } };
-    size_t shown = snapshot->session_count < rows ? snapshot->session_count : rows;
+    static const char *const heads[][3] = {
+        { "client", "", "Client" }, { "service", "", "Service" },   { "state", "", "State" },
+        { "age", "n", "Age" },      { "idle", "n", "Idle" },        { "in", "n", "In" },
+        { "out", "n", "Out" },      { "turns", "n less", "Turns" }, { "pid", "n less", "Process" },
+        { "id", "less", "ID" },
+    };
+    buffer_text(out, "<thead><tr>");
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        buffer_format(out, "<th scope=\"col\" data-k=\"%s\" class=\"%s\">%s</th>", heads[i][0],
+                      heads[i][1], heads[i][2]);
+    buffer_text(out, "</tr></thead>\n<tbody>\n");
+}
 
-    buffer_format(out, "<h2>Sessions <span class=\"soft\">%zu</span></h2><div class=\"scroll\">",
-                  snapshot->session_count);
-    if (shown == 0) {
-        buffer_text(out, "<p class=\"none\">Nobody is connected.</p></div>");
+static void add_sessions(struct buffer *out, struct status *status, bool all)
+{
+    size_t count = status->session_count;
+    size_t shown = all || count < ROWS_MAX ? count : ROWS_MAX;
+
+    buffer_text(out, "<h2 id=\"who\">Sessions</h2>\n");
+    if (count == 0) {
+        buffer_text(out, "<p class=\"card none soft\">Nobody is connected.</p>\n");
         return;
     }
-    buffer_text(out, "<table><thead><tr>");
-    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
-        buffer_format(out, "<th scope=\"col\"%s><button type=\"button\">%s</button></th>",
-                      columns[i].number ? " class=\"number\" data-n" : "", columns[i].title);
-    buffer_text(out, "</tr></thead><tbody>\n");
-    for (size_t i = 0; i < shown; i++)
-        put_session(snapshot, &snapshot->sessions[i], out);
-    buffer_text(out, "</tbody></table></div>");
-    if (shown < snapshot->session_count)
-        buffer_format(out,
-                      "<p class=\"soft\">The %zu that were active last. "
-                      "<a href=\"/?sessions=all\">All %zu</a></p>",
-                      shown, snapshot->session_count);
-}
-
-static void put_daemon(const struct snapshot *snapshot, struct buffer *out)
-{
-    const struct board_header *header = snapshot->header;
-    uint64_t started = header->started_s;
-    buffer_text(out, "<header><div class=\"row\"><h1>forkechod</h1>");
-    buffer_format(out, "<span id=\"life\" class=\"state %s\">%s</span></div><p class=\"soft row\">",
-                  life_class(header->life), snapshot_life_word(header->life));
-    buffer_text(out, "<span>version ");
-    put_escaped(out, header->program);
-    buffer_text(out, "</span><span>up ");
-    put_duration(out, snapshot->now_s > started ? snapshot->now_s - started : 0);
-    buffer_format(out, "</span><span>process %d</span><span>%u of %u sessions</span></p>",
-                  header->master, snapshot->live, header->sessions_max);
-    if (header->reload_rejected)
-        buffer_text(out, "<p class=\"state bad\">The last reload was rejected; the configuration "
-                         "before it is in force.</p>");
-    if (header->log_dropped > 0)
-        buffer_format(out, "<p class=\"state warn\">%llu log lines were dropped.</p>",
-                      (unsigned long long)header->log_dropped);
-    buffer_text(out, "</header>\n");
-}
-
-void page_write(const struct snapshot *snapshot, size_t rows, const char *nonce, struct buffer *out)
-{
-    buffer_text(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-                     "<title>forkechod</title>\n");
-    buffer_format(out, "<style nonce=\"%s\">\n", nonce);
-    buffer_text(out, page_css);
-    buffer_text(out, "</style></head>\n<body><main>\n");
-    put_daemon(snapshot, out);
-    buffer_text(out, "<div class=\"cards\">\n");
-    for (size_t i = 0; i < snapshot->service_count; i++)
-        if (snapshot->services[i].entry.state != SERVICE_ABSENT)
-            put_service(snapshot, &snapshot->services[i], out);
-    buffer_text(out, "</div>\n");
-    put_sessions(snapshot, rows, out);
+    qsort(status->sessions, count, sizeof *status->sessions, compare_activity);
     buffer_text(out,
-                "</main>\n<footer class=\"soft\">For programs: <a href=\"/status.json\">status.json"
-                "</a>, <a href=\"/metrics\">metrics</a></footer>\n");
-    buffer_format(out, "<script nonce=\"%s\">\n", nonce);
-    buffer_text(out, page_js);
-    buffer_text(out, "</script></body></html>\n");
+                "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"who\">\n"
+                "<table id=\"sessions\">\n<caption>");
+    if (shown < count) {
+        buffer_format(out, "The %zu most recently active of ", shown);
+        figure_number(out, count);
+        buffer_text(out, ". <a href=\"/?sessions=all\">Show all</a></caption>\n");
+    } else {
+        figure_number(out, count);
+        buffer_text(out, ", the most recently active first</caption>\n");
+    }
+    add_heads(out);
+    for (size_t i = 0; i < shown; i++)
+        add_row(out, status, &status->sessions[i]);
+    buffer_text(out, "</tbody>\n</table>\n</div>\n");
+}
+
+const char *status_add_page(struct buffer *out, struct status *status, bool sessions, bool all)
+{
+    char nonce[2 * NONCE_BYTES + 1];
+    const char *fields = make_policy(nonce);
+
+    begin_page(out, status, nonce);
+    add_daemon(out, status);
+    buffer_text(out, "<h2>Services</h2>\n<div class=\"cards\">\n");
+    for (size_t i = 0; i < status->service_count; i++)
+        status_add_card(out, &status->services[i], status->samples);
+    buffer_text(out, "</div>\n");
+    if (sessions)
+        add_sessions(out, status, all);
+    end_page(out, nonce);
+    return fields;
 }

@@ -1,50 +1,75 @@
 "use strict";
 (() => {
-  let column = -1, falling = false;
-  const value = (row) => {
-    const cell = row.cells[column];
-    return "v" in cell.dataset ? Number(cell.dataset.v) : cell.textContent;
-  };
-  const sort = () => {
-    const table = document.querySelector("table");
-    if (!table || column < 0) return;
-    const rows = [...table.tBodies[0].rows];
-    rows.sort((a, b) => {
-      const x = value(a), y = value(b);
-      const order = typeof x === "number" ? x - y : x.localeCompare(y, undefined, { numeric: true });
-      return falling ? -order : order;
-    });
-    table.tBodies[0].append(...rows);
-    [...table.tHead.rows[0].cells].forEach((cell, i) => {
-      if (i === column) cell.setAttribute("aria-sort", falling ? "descending" : "ascending");
-      else cell.removeAttribute("aria-sort");
-    });
-  };
-  document.addEventListener("click", (event) => {
-    const cell = event.target.closest("th");
-    if (!cell || !event.target.closest("button")) return;
-    falling = cell.cellIndex === column ? !falling : "n" in cell.dataset;
-    column = cell.cellIndex;
-    sort();
-  });
-  const refresh = async () => {
-    try {
-      if (document.hidden) return;
-      const answer = await fetch(location.href, { cache: "no-store" });
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const left = document.querySelector(".scroll")?.scrollLeft ?? 0;
-      const focus = document.activeElement?.closest("th")?.cellIndex ?? -1;
-      document.querySelector("main").replaceWith(page.querySelector("main"));
-      const scroll = document.querySelector(".scroll");
-      if (scroll) scroll.scrollLeft = left;
-      sort();
-      if (focus >= 0) document.querySelectorAll("th button")[focus]?.focus({ preventScroll: true });
-      document.body.classList.remove("stale");
-    } catch {
-      const life = document.querySelector("#life");
-      life.className = "state bad";
-      life.textContent = "no answer, trying again";
-    }
-  };
-  setInterval(refresh, 2000);
+    const PERIOD = 2000;
+    let order = null; // {key, down}: how the reader wants the sessions
+
+    const value = (row, index) => {
+        const cell = row.cells[index];
+        return cell.dataset.v === undefined ? cell.textContent : Number(cell.dataset.v);
+    };
+
+    const sort = () => {
+        const heads = [...document.querySelectorAll("#sessions thead th")];
+        const index = order ? heads.findIndex((head) => head.dataset.k === order.key) : -1;
+        if (index < 0) return;
+        heads.forEach((head) => head.removeAttribute("aria-sort"));
+        heads[index].setAttribute("aria-sort", order.down ? "descending" : "ascending");
+        const body = document.querySelector("#sessions tbody");
+        const turn = order.down ? -1 : 1;
+        const compare = (a, b) => typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+        body.append(...[...body.rows].sort((a, b) => turn * compare(value(a, index), value(b, index))));
+    };
+
+    const choose = (key, numeric) => {
+        order = { key, down: order && order.key === key ? !order.down : numeric };
+        sort();
+    };
+
+    // Without a script the heads are text; with it they are buttons.
+    const arm = () => {
+        for (const head of document.querySelectorAll("#sessions thead th")) {
+            const button = document.createElement("button");
+            button.type = "button";
+            button.textContent = head.textContent;
+            button.addEventListener("click", () => choose(head.dataset.k, head.className.includes("n")));
+            head.replaceChildren(button);
+        }
+        sort();
+    };
+
+    const show = (page) => {
+        const before = document.querySelector("main");
+        const after = document.adoptNode(page.querySelector("main"));
+        const head = document.activeElement && document.activeElement.closest("#sessions th");
+        const left = before.querySelector(".scroll") ? before.querySelector(".scroll").scrollLeft : 0;
+        before.replaceWith(after);
+        document.title = page.title;
+        arm();
+        const again = head && document.querySelector(`#sessions th[data-k="${head.dataset.k}"] button`);
+        if (again) again.focus({ preventScroll: true });
+        if (after.querySelector(".scroll")) after.querySelector(".scroll").scrollLeft = left;
+    };
+
+    const say = (text) => {
+        const line = document.getElementById("connection");
+        if (line.textContent !== text) line.textContent = text;
+        line.hidden = text === "";
+    };
+
+    const refresh = async () => {
+        try {
+            if (!document.hidden) {
+                const answer = await fetch(location.href, { cache: "no-store" });
+                if (!answer.ok) throw new Error();
+                show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+                say("");
+            }
+        } catch {
+            say("forkechod does not answer; what is shown here is old.");
+        }
+        setTimeout(refresh, PERIOD);
+    };
+
+    arm();
+    setTimeout(refresh, PERIOD);
 })();

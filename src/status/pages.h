@@ -1,18 +1,24 @@
-/* The pages, each written from one snapshot. Private to src/status/. */
+/* What is made of a snapshot; private to src/status/. Each appends to `out`. */
 #pragma once
 
-#include "status/snapshot.h"
 #include "base/buffer.h"
+#include "status/collect.h"
 
-/* RFC 8259. Without sessions when the snapshot has none and `sessions` is false. */
-void json_write(const struct snapshot *snapshot, bool sessions, struct buffer *out);
-/* OpenMetrics 1.0. */
-void metrics_write(const struct snapshot *snapshot, struct buffer *out);
-/* HTML. At most `rows` sessions. `nonce` is what the policy lets run and style. */
-void page_write(const struct snapshot *snapshot, size_t rows, const char *nonce,
-                struct buffer *out);
+/* /status.json; without `sessions` that array is left out. */
+void status_add_json(struct buffer *out, const struct status *status, bool sessions);
+/* /metrics, OpenMetrics 1.0. */
+void status_add_metrics(struct buffer *out, const struct status *status);
+/* The page at /; with `sessions` also those, at most 200 unless `all`. Returns the header fields
+ * that go with it; they stay until the next one is made. */
+const char *status_add_page(struct buffer *out, struct status *status, bool sessions, bool all);
+/* card.c: a service on that page. */
+void status_add_card(struct buffer *out, const struct status_service *service, uint32_t samples);
 
-/* words.c: with &, <, > and quotes as entities; as a string of JSON; in lower case. */
-void put_escaped(struct buffer *out, const char *words);
-void put_string_value(struct buffer *out, const char *words);
-void put_lower(struct buffer *out, const char *words);
+/* A session's public name, SLOT-TURN. */
+void status_add_id(struct buffer *out, const struct status_session *session);
+/* Microseconds from a moment to the snapshot; 0 for one that is not yet. */
+uint64_t status_since(const struct status *status, uint64_t moment_us);
+/* Sessions of all services. */
+uint64_t status_live(const struct status *status);
+/* Seconds since the daemon started. */
+uint64_t status_uptime(const struct status *status);

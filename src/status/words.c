@@ -1,39 +1,50 @@
-/* Words of others in a page's own language. */
+#include "status/words.h"
+
 #include <string.h>
 
-#include "status/pages.h"
+static const char *const lives[] = { [LIFE_STARTS] = "starting",
+                                     [LIFE_SERVES] = "serving",
+                                     [LIFE_DRAINS] = "draining",
+                                     [LIFE_STOPS] = "stopping" };
+static const char *const services[] = { [SERVICE_ABSENT] = "gone",
+                                        [SERVICE_SERVING] = "serving",
+                                        [SERVICE_PAUSED] = "paused",
+                                        [SERVICE_DRAINED] = "drained",
+                                        [SERVICE_BROKEN] = "broken" };
+static const char *const levels[] = { "emerg",   "alert",  "crit", "err",
+                                      "warning", "notice", "info", "debug" };
+static const char *const ends[] = {
+#define SESSION_END(name, status, text, error) [status] = #name,
+    SESSION_ENDS(SESSION_END)
+#undef SESSION_END
+};
 
-void put_escaped(struct buffer *out, const char *words)
+#define PICK(table, index) ((index) < sizeof(table) / sizeof(*(table)) ? (table)[index] : "unknown")
+
+const char *word_of_life(uint32_t life)
 {
-    static const char special[] = "&<>\"'";
-    static const char *const entities[] = { "&amp;", "&lt;", "&gt;", "&quot;", "&#39;" };
-    for (;;) {
-        size_t plain = strcspn(words, special);
-        buffer_add(out, words, plain);
-        words += plain;
-        if (*words == '\0')
-            return;
-        buffer_text(out, entities[strchr(special, *words++) - special]);
-    }
+    return PICK(lives, life);
 }
 
-void put_string_value(struct buffer *out, const char *words)
+const char *word_of_service(uint32_t state)
 {
-    buffer_text(out, "\"");
-    for (; *words != '\0'; words++)
-        if (*words == '"' || *words == '\\')
-            buffer_format(out, "\\%c", *words);
-        else if ((unsigned char)*words < ' ')
-            buffer_format(out, "\\u%04x", (unsigned char)*words);
-        else
-            buffer_add(out, words, 1);
-    buffer_text(out, "\"");
+    return PICK(services, state);
 }
 
-void put_lower(struct buffer *out, const char *words)
+const char *word_of_log_level(uint32_t level)
 {
-    for (; *words != '\0'; words++) {
-        char byte = *words >= 'A' && *words <= 'Z' ? (char)(*words + ('a' - 'A')) : *words;
-        buffer_add(out, &byte, 1);
+    return PICK(levels, level);
+}
+
+const char *word_of_row(const struct board_row *row)
+{
+    return board_activity_word(row->torn ? ACTIVITY_COUNT : (enum board_activity)row->activity);
+}
+
+void word_of_end(struct buffer *out, enum session_end end)
+{
+    for (const char *letter = ends[end]; *letter != '\0'; letter++) {
+        char small = (char)(*letter >= 'A' && *letter <= 'Z' ? *letter - 'A' + 'a' : *letter);
+        buffer_add(out, &small, 1);
     }
 }

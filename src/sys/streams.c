@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -58,9 +59,10 @@ void sockets_prepare_streams(int fd, const struct stream_settings *settings)
 unsigned int sockets_waiting(int fd)
 {
     struct tcp_info info = { 0 };
+    struct pollfd queue = { .fd = fd, .events = POLLIN };
     socklen_t size = sizeof info;
 
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 || info.tcpi_state != TCP_LISTEN)
-        return 0;
+        return poll(&queue, 1, 0) > 0 && (queue.revents & POLLIN) != 0;
     return info.tcpi_unacked;
 }

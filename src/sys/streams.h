@@ -23,5 +23,6 @@ struct stream_settings {
  * times: 32 767 s) becomes the limit. An option that the socket does not know is left out. */
 void sockets_prepare_streams(int fd, const struct stream_settings *settings);
 
-/* How many connections wait to be accepted from a listening TCP socket; 0 of any other. */
+/* How many connections wait to be accepted from a listening socket. Of a Unix socket the kernel
+ * tells only whether there are any: 1 stands for one or more. */
 unsigned int sockets_waiting(int fd);

@@ -1,0 +1,60 @@
+#include "status/escape.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+struct substitute {
+    char character;
+    const char *text;
+};
+
+static const struct substitute json[] = { { '"', "\\\"" }, { '\\', "\\\\" }, { 0 } };
+static const struct substitute html[] = { { '&', "&amp;" }, { '<', "&lt;" },   { '>', "&gt;" },
+                                          { '"', "&#34;" }, { '\'', "&#39;" }, { 0 } };
+
+static const char *find(const struct substitute *table, char character)
+{
+    for (; table->text != NULL; table++)
+        if (table->character == character)
+            return table->text;
+    return NULL;
+}
+
+static void escape(struct buffer *out, const char *text, size_t length,
+                   const struct substitute *table)
+{
+    while (length > 0) {
+        size_t size = text_utf8(text, length);
+        bool control = size == 1 && ((unsigned char)*text < ' ' || *text == 0x7f);
+        const char *instead = size == 0 || control ? "\xef\xbf\xbd" : find(table, *text);
+        if (instead != NULL)
+            buffer_text(out, instead);
+        else
+            buffer_add(out, text, size);
+        size = size == 0 ? 1 : size;
+        text += size;
+        length -= size;
+    }
+}
+
+void escape_json_part(struct buffer *out, const char *text, size_t length)
+{
+    escape(out, text, length, json);
+}
+
+void escape_json(struct buffer *out, const char *text)
+{
+    escape(out, text, strlen(text), json);
+}
+
+/* What JSON escapes is what OpenMetrics does, line feeds apart, which are gone by then. */
+void escape_label(struct buffer *out, const char *text)
+{
+    escape_json(out, text);
+}
+
+void escape_html(struct buffer *out, const char *text)
+{
+    escape(out, text, strlen(text), html);
+}
