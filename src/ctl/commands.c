@@ -7,6 +7,22 @@
 enum { MANY = 200 };
 
 const struct command commands[] = {
+    { .name = "status",
+      .arguments = "[SERVICE]",
+      .help = "how the daemon and its services do, or one of them in full",
+      .options = "jS",
+      .most = 1,
+      .run = look_status },
+    { .name = "list",
+      .arguments = "",
+      .help = "the sessions: who is connected, for how long, with how many bytes",
+      .options = "jScnkH",
+      .run = look_list },
+    { .name = "top",
+      .arguments = "",
+      .help = "the same live, on a terminal; h shows its keys",
+      .options = "Scnki1",
+      .run = top_run },
     { .name = "reload",
       .arguments = "",
       .help = "read the configuration again, and wait for what comes of it",

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "ctl/control.h"
 
@@ -17,6 +18,10 @@ struct call {
     struct control control;
     bool json;
     const char *client; /* --client; NULL: not given, as with the options below */
+    const char *service, *sort;
+    const char *status;   /* where the status service is */
+    uint64_t interval_ms; /* between two looks */
+    bool no_header, once;
 };
 
 struct command {
@@ -39,6 +44,14 @@ const struct command *command_find(const char *name);
 /* The name that looks most like it, or NULL. */
 const char *command_nearest(const char *name);
 
+struct document;
+
+/* look.c: at most so many of the document's sessions as a table. */
+void look_print_sessions(const struct document *document, bool header, size_t most, FILE *out);
+/* status and list; top.c: the same live. */
+int look_status(const struct call *call);
+int look_list(const struct call *call);
+int top_run(const struct call *call);
 /* act.c: the acting commands. They ask what they are called with, word by word. */
 int act_run(const struct call *call);
 int act_kill(const struct call *call);

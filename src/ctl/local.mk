@@ -5,7 +5,20 @@ src_ctl_forkechoctl_SOURCES = \
 	src/ctl/commands.h \
 	src/ctl/control.c \
 	src/ctl/control.h \
+	src/ctl/document.c \
+	src/ctl/document.h \
+	src/ctl/fetch.c \
+	src/ctl/fetch.h \
+	src/ctl/format.c \
+	src/ctl/format.h \
+	src/ctl/look.c \
 	src/ctl/main.c \
 	src/ctl/options.c \
-	src/ctl/options.h
-src_ctl_forkechoctl_LDADD = src/base/libbase.a
+	src/ctl/options.h \
+	src/ctl/screen.c \
+	src/ctl/screen.h \
+	src/ctl/select.c \
+	src/ctl/select.h \
+	src/ctl/top.c
+src_ctl_forkechoctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(NCURSES_CFLAGS)
+src_ctl_forkechoctl_LDADD = src/base/libbase.a $(JANSSON_LIBS) $(NCURSES_LIBS)

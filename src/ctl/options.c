@@ -11,8 +11,9 @@
 
 /* The preset of control_socket in conf/options.def; tests/checks/documents.sh compares them. */
 #define CONTROL_SOCKET "/run/forkechod/control"
+#define STATUS_ADDRESS "unix:/run/forkechod/status"
 
-enum { TIMEOUT_MS = 60000, TIMEOUT_LIMIT_MS = 24 * 3600 * 1000 };
+enum { TIMEOUT_MS = 60000, INTERVAL_MS = 1000, TIMEOUT_LIMIT_MS = 24 * 3600 * 1000 };
 
 enum kind { TEXT, TIME, FLAG, HELP, VERSION_ };
 
@@ -34,8 +35,16 @@ static const struct {
     { 'W', "timeout", "TIME", "wait so long for an answer (1min; 0: for ever)", true, TIME,
       AT(control.timeout_ms) },
     { 'j', "json", NULL, "print JSON", false, FLAG, AT(json) },
-    { 'c', "client", "ADDRESS", "only sessions of this client, with or without port", false, TEXT,
-      AT(client) },
+    { 'S', "status", "ADDRESS", "the status service (" STATUS_ADDRESS ")", false, TEXT,
+      AT(status) },
+    { 'c', "client", "ADDRESS", "only sessions of this client: with port, without, or a network",
+      false, TEXT, AT(client) },
+    { 'n', "service", "NAME", "only sessions of this service", false, TEXT, AT(service) },
+    { 'k', "sort", "KEY", "age idle in out turns pid id service client state", false, TEXT,
+      AT(sort) },
+    { 'H', "no-header", NULL, "without the line of titles", false, FLAG, AT(no_header) },
+    { 'i', "interval", "TIME", "look again after so long (1s)", false, TIME, AT(interval_ms) },
+    { '1', "once", NULL, "print one screen as text, and end", false, FLAG, AT(once) },
     { 'h', "help", NULL, "show this text and end", true, HELP, 0 },
     { 'V', "version", NULL, "show the version and end", true, VERSION_, 0 },
 };
@@ -165,7 +174,9 @@ void options_read(int argc, char **argv, struct call *out)
 {
     bool given[TABLE] = { false };
 
-    *out = (struct call){ .control = { .path = CONTROL_SOCKET, .timeout_ms = TIMEOUT_MS } };
+    *out = (struct call){ .control = { .path = CONTROL_SOCKET, .timeout_ms = TIMEOUT_MS },
+                          .status = STATUS_ADDRESS,
+                          .interval_ms = INTERVAL_MS };
     take_options(argc, argv, given, out);
     for (size_t i = 0; i < TABLE; i++)
         if (given[i] && (table[i].kind == HELP || table[i].kind == VERSION_))

@@ -13,6 +13,7 @@ system_tests += tests/system/quiet.py
 system_tests += tests/system/services.py
 system_tests += tests/system/start.py
 system_tests += tests/system/titles.py
+system_tests += tests/system/look.py
 system_tests += tests/system/unix.py
 system_tests += tests/system/reload.py
 system_tests += tests/system/death.py
