@@ -39,6 +39,21 @@ static void print_mistakes(const struct conf_mistakes *mistakes, FILE *out)
         fprintf(out, "forkechod: %s\n", mistakes->lines[i]);
 }
 
+/* What a running program asks that this one is to take the place of. */
+static int answer(void)
+{
+    struct failure why;
+    struct heritage *heritage = heritage_read(heritage_descriptor(), &why);
+
+    if (heritage == NULL) {
+        fprintf(stderr, "forkechod: %s\n", why.text);
+        return why.status;
+    }
+    free(heritage);
+    puts(HERITAGE_ANSWER VERSION);
+    return EX_OK;
+}
+
 /* -t and -T. */
 static int check(const struct conf_request *request, bool dump)
 {
@@ -53,7 +68,7 @@ static int check(const struct conf_request *request, bool dump)
     }
     conf_mistakes_free(&mistakes);
     conf_free(conf);
-    return status;
+    return status == EX_OK && heritage_descriptor() >= 0 ? answer() : status;
 }
 
 /* -i: this process is the session. */
@@ -103,7 +118,8 @@ static int serve(const struct options *options, const struct conf_request *reque
 {
     struct master_start start = { .request = request,
                                   .foreground = options->foreground,
-                                  .print_addresses = options->print_addresses };
+                                  .print_addresses = options->print_addresses,
+                                  .arguments = options->arguments };
     struct conf_mistakes mistakes = { 0 };
     struct failure why;
     int keep[SYSTEMD_SOCKETS_MAX];
@@ -129,6 +145,22 @@ static int serve(const struct options *options, const struct conf_request *reque
     return master_run(&start);
 }
 
+/* In the place of another program, which was serving. */
+static int take_over(const struct options *options, struct conf_request *request)
+{
+    struct master_start start = { .request = request,
+                                  .foreground = options->foreground,
+                                  .arguments = options->arguments };
+    struct failure why;
+
+    if (master_arrive(&start, request, &why) < 0 || systemd_adopt(&start.passed, &why) < 0 ||
+        master_open_signals(&why) < 0) {
+        daemonize_report(why.status, why.text);
+        return why.status;
+    }
+    return master_run(&start);
+}
+
 static int run(const struct options *options)
 {
     struct conf_request request = request_of(options);
@@ -147,6 +179,8 @@ static int run(const struct options *options)
     case MODE_SERVE:
         break;
     }
+    if (heritage_descriptor() >= 0)
+        return take_over(options, &request);
     return serve(options, &request);
 }
 
@@ -154,7 +188,8 @@ int main(int argc, char **argv)
 {
     struct options options;
 
-    daemonize_repair();
+    if (heritage_descriptor() < 0) /* else signals have to wait for this program */
+        daemonize_repair();
     int status = options_parse(argc, argv, &options);
     if (status == 0) {
         title_init(argc, argv);

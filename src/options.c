@@ -193,6 +193,16 @@ static int check_together(const struct options *options)
     return 0;
 }
 
+/* Copies: the title will be written over the arguments, and getopt sorts them. */
+static int keep_arguments(struct options *options, int argc, char **argv)
+{
+    options->arguments = calloc((size_t)argc + 1, sizeof(*options->arguments));
+    for (int i = 0; options->arguments != NULL && i < argc; i++)
+        if ((options->arguments[i] = strdup(argv[i])) == NULL)
+            return -1;
+    return options->arguments == NULL ? -1 : 0;
+}
+
 int options_parse(int argc, char **argv, struct options *options)
 {
     char letters[2 * TABLE + 1];
@@ -200,6 +210,8 @@ int options_parse(int argc, char **argv, struct options *options)
     int letter, status;
 
     *options = (struct options){ .mode = MODE_SERVE };
+    if (keep_arguments(options, argc, argv) < 0)
+        return complain(EX_OSERR, "the command line", strerror(ENOMEM));
     describe(letters, words);
     while ((letter = getopt_long(argc, argv, letters, words, NULL)) != -1)
         if ((status = take(options, letter, optarg)) != 0)
@@ -217,6 +229,9 @@ void options_free(struct options *options)
 {
     for (size_t i = 0; i < options->override_count; i++)
         free(options->overrides[i]);
+    for (size_t i = 0; options->arguments != NULL && options->arguments[i] != NULL; i++)
+        free(options->arguments[i]);
+    free(options->arguments);
     free(options->overrides);
     free(options->file);
     *options = (struct options){ 0 };

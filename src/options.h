@@ -15,6 +15,7 @@ struct options {
     const char *handler; /* --handler */
     char **overrides;    /* -o, and what --listen and --handler come to */
     size_t override_count;
+    char **arguments; /* all of them as they were typed, and a NULL behind them */
 };
 
 /* Reads the arguments. Returns 0, or a sysexits(3) status after it has said on stderr what is

@@ -177,6 +177,15 @@ int board_attach(struct board *board, int control_fd, int sessions_fd, struct fa
     return 0;
 }
 
+int board_adopt(struct board *board, int control_fd, int sessions_fd, struct failure *why)
+{
+    if (attach(board, control_fd, sessions_fd, PROT_READ | PROT_WRITE, why) < 0)
+        return -1;
+    board->fds[0] = control_fd;
+    board->fds[1] = sessions_fd;
+    return 0;
+}
+
 int board_attach_reader(struct board *board, int control_fd, int sessions_fd, bool whole,
                         struct failure *why)
 {

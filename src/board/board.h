@@ -213,6 +213,9 @@ void board_destroy(struct board *board);
 /* Maps a board from its two memfds, checks size, seals and version. Control is not inherited by
  * children (MADV_DONTFORK). The descriptors stay the caller's. Returns 0 or -1. */
 int board_attach(struct board *board, int control_fd, int sessions_fd, struct failure *why);
+/* The same for the master that takes another's place: maps it as board_create does, and the
+ * descriptors are the board's from then on. */
+int board_adopt(struct board *board, int control_fd, int sessions_fd, struct failure *why);
 /* The same for reading alone, and inherited: what a handler that shows the board needs. With
  * `whole` false only the header is there. */
 int board_attach_reader(struct board *board, int control_fd, int sessions_fd, bool whole,

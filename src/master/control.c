@@ -64,7 +64,7 @@ void control_close(struct master *master)
 
 static bool awaits_request(const struct control_client *client)
 {
-    return client->reload == 0 && client->audits == 0;
+    return client->reload == 0 && client->upgrade == 0 && client->audits == 0;
 }
 
 size_t control_collect(const struct master *master, struct pollfd *fds)
@@ -96,19 +96,35 @@ void control_say(struct control_client *client, const char *format, ...)
     (void)!send(client->fd, line, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static void answer(struct control_client *client, bool accepted,
+                   const struct conf_mistakes *mistakes, const char *reason)
+{
+    control_say(client, accepted ? "ok" : "rejected");
+    if (reason != NULL)
+        control_say(client, "%s", reason);
+    for (size_t i = 0; i < mistakes->count; i++)
+        if (reason == NULL || strcmp(reason, mistakes->lines[i]) != 0)
+            control_say(client, "%s", mistakes->lines[i]);
+    control_hang_up(client);
+}
+
+void control_refuse_upgrade(struct master *master, const struct conf_mistakes *lines,
+                            const char *reason)
+{
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_client *client = &master->control.clients[i];
+        if (client->fd >= 0 && client->upgrade != 0 && client->upgrade <= master->upgrade.number)
+            answer(client, false, lines, reason);
+    }
+}
+
 void control_answer(struct master *master, bool accepted, const struct conf_mistakes *mistakes,
                     const char *reason)
 {
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct control_client *client = &master->control.clients[i];
-        if (client->fd < 0 || client->reload == 0 || client->reload > master->reload.number)
-            continue;
-        control_say(client, accepted ? "ok" : "rejected");
-        if (reason != NULL)
-            control_say(client, "%s", reason);
-        for (size_t j = 0; j < mistakes->count; j++)
-            control_say(client, "%s", mistakes->lines[j]);
-        control_hang_up(client);
+        if (client->fd >= 0 && client->reload != 0 && client->reload <= master->reload.number)
+            answer(client, accepted, mistakes, reason);
     }
 }
 
@@ -225,4 +241,51 @@ void control_expire(struct master *master)
         control_say(client, "error: no request within %d s", REQUEST_LIMIT_MS / 1000);
         control_hang_up(client);
     }
+}
+
+bool control_is_quiet(const struct control *control)
+{
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        if (control->clients[i].fd >= 0 &&
+            (control->clients[i].audits > 0 ||
+             (awaits_request(&control->clients[i]) && control->clients[i].length > 0)))
+            return false;
+    return true;
+}
+
+void control_leave(const struct control *control, struct heritage *heritage)
+{
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        const struct control_client *client = &control->clients[i];
+        if (client->fd >= 0)
+            heritage->clients[heritage->client_count++] =
+                (struct heritage_client){ .fd = client->fd,
+                                          .reload = (int64_t)client->reload,
+                                          .upgrade = (int64_t)client->upgrade };
+    }
+}
+
+int control_take(struct master *master, const struct heritage *heritage, struct failure *why)
+{
+    struct control *control = &master->control;
+    control->fd = (int)heritage->process.control_socket;
+    if (control->fd >= 0 && sockets_adopt(control->fd, &control->address, why) < 0)
+        return -1;
+    for (size_t i = 0; i < heritage->client_count; i++) {
+        const struct heritage_client *from = &heritage->clients[i];
+        struct control_client *to = &control->clients[i % CONTROL_CLIENTS_MAX];
+        if (to->fd >= 0)
+            continue; /* more than there can be: they have to ask again */
+        *to = (struct control_client){ .fd = (int)from->fd,
+                                       .reload = (uint64_t)from->reload,
+                                       .upgrade = (uint64_t)from->upgrade };
+        /* This program is the upgrade that it waited for, and its first reload the last step. */
+        if (to->upgrade != 0 && from->upgrade <= heritage->process.upgrades) {
+            to->upgrade = 0;
+            to->reload = master->reload.number + 1;
+        }
+        if (awaits_request(to))
+            to->deadline_ms = master->now_ms + REQUEST_LIMIT_MS;
+    }
+    return 0;
 }

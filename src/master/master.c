@@ -23,8 +23,8 @@ static int signals = -1;
 
 int master_open_signals(struct failure *why)
 {
-    static const int wanted[] = { SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGCHLD };
-    static const int ignored[] = { SIGPIPE, SIGUSR2 };
+    static const int wanted[] = { SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD };
+    static const int ignored[] = { SIGPIPE };
     signals_ignore(ignored, sizeof(ignored) / sizeof(ignored[0]));
     signals = signals_open(wanted, sizeof(wanted) / sizeof(wanted[0]));
     if (signals < 0)
@@ -40,12 +40,16 @@ static void look_at_signals(struct master *master)
         switch (number) {
         case SIGCHLD:
             watch_reap(master);
+            upgrade_reap(master);
             break;
         case SIGHUP:
             master->reload.wanted = true;
             break;
         case SIGUSR1:
             report_state(master);
+            break;
+        case SIGUSR2:
+            master->upgrade.wanted = true;
             break;
         case SIGTERM:
             stop_begin(master, false);
@@ -70,7 +74,7 @@ void master_show(struct master *master)
     struct board_header *header = master->board.header;
     if (header == NULL)
         return;
-    atomic_store(&header->log_dropped, log_dropped());
+    atomic_store(&header->log_dropped, master->log_dropped_before + log_dropped());
     atomic_store(&header->log_level, (uint32_t)report_log_level(master));
     atomic_store(&header->log_switched, master->log_switch >= 0);
     atomic_store(&header->reload_rejected, master->reload.rejected);
@@ -111,6 +115,7 @@ static void look_at_clock(struct master *master)
     watch_heartbeats(master);
     services_restart_due(master);
     reload_check(master);
+    upgrade_check(master);
     uint64_t due_ms = reload_due(master);
     if (due_ms != 0 && master->now_ms >= due_ms)
         reload_begin(master);
@@ -127,6 +132,7 @@ static int time_to_wait(const struct master *master)
     wait = clock_until(now, reload_due(master), wait);
     wait = clock_until(now, control_next_ms(master), wait);
     wait = clock_until(now, master->drained_ms, wait);
+    wait = clock_until(now, upgrade_due(master), wait);
     if (systemd_watchdog_period() != 0)
         wait = clock_until(now, master->next_watchdog_ms, wait);
     for (uint32_t i = 0; i < master->service_count; i++)
@@ -215,14 +221,34 @@ static int make_board(struct master *master, struct failure *why)
         if (slots < SLOTS_LEAST)
             slots = SLOTS_LEAST;
     }
-    master->seed.board = &master->board;
-    master->seed.store = &master->store;
     if (board_create(&master->board, (uint32_t)slots, why) < 0)
         return -1;
     struct board_header *header = master->board.header;
     atomic_store(&header->master, getpid());
     atomic_store(&header->started_s, (uint64_t)time(NULL));
-    snprintf(header->program, sizeof(header->program), "%s", VERSION);
+    return 0;
+}
+
+/* What a start and an upgrade have in common. */
+static int set_up_process(struct master *master, struct failure *why)
+{
+    master->seed.board = &master->board;
+    master->seed.store = &master->store;
+    upgrade_init(master);
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+        return failure_errno(why, EX_OSERR, errno, "cannot become the reaper of sessions");
+    return open_program(master, why);
+}
+
+/* In place of another program. */
+static int take_over(struct master *master, struct failure *why)
+{
+    const struct heritage *heritage = master->start->heritage;
+
+    master->conf = master->start->conf;
+    if (succession_take(master, heritage, why) < 0 || privilege_limit_master(why) < 0)
+        return -1;
+    upgrade_arrived(master, heritage);
     return 0;
 }
 
@@ -232,10 +258,8 @@ static int set_up(struct master *master, struct failure *why)
     const struct conf_daemon *daemon = &master->start->conf->daemon;
 
     memcpy(master->user, daemon->user, sizeof(master->user));
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
-        return failure_errno(why, EX_OSERR, errno, "cannot become the reaper of sessions");
-    if (open_program(master, why) < 0 ||
-        privilege_find(daemon->user, daemon->group, DAEMON_USER, &master->identity, why) < 0 ||
+    memcpy(master->pid_path, daemon->pid_file, sizeof(daemon->pid_file));
+    if (privilege_find(daemon->user, daemon->group, DAEMON_USER, &master->identity, why) < 0 ||
         make_board(master, why) < 0)
         return -1;
     if (daemon->pid_file[0] != '\0' && (master->pid_file = pidfile_open(daemon->pid_file, why)) < 0)
@@ -255,20 +279,19 @@ int master_run(const struct master_start *start)
 
     master = (struct master){ .start = start, .pid_file = -1, .log_switch = -1 };
     control_init(&master);
-    master.reload.conf = start->conf;
+    if (start->heritage == NULL)
+        master.reload.conf = start->conf;
     master.reload.remarks = start->remarks;
     master.now_ms = master.last_turn_ms = clock_ms();
-    /* What has to be released whatever happens is named by the configuration it was taken from. */
-    char *pid_path = strdup(start->conf->daemon.pid_file);
     report_open_log(&master, start->conf);
-    if (set_up(&master, &why) < 0)
+    if (set_up_process(&master, &why) < 0 ||
+        (start->heritage == NULL ? set_up(&master, &why) : take_over(&master, &why)) < 0)
         reload_fail(&master, &why);
     loop(&master);
 
     log_event(EVENT_STOPPED, NULL, "status %d", master.status);
     control_close(&master);
-    pidfile_close(pid_path, master.pid_file);
-    free(pid_path);
+    pidfile_close(master.pid_path, master.pid_file);
     services_forget(&master);
     conf_free(master.conf);
     conf_mistakes_free(&master.reload.remarks);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "conf/conf.h"
+#include "master/heritage.h"
 #include "sys/systemd.h"
 
 struct master_start {
@@ -16,13 +17,19 @@ struct master_start {
     struct systemd_socket *passed;
     int passed_count;
     bool foreground;
-    bool print_addresses; /* -1 */
+    bool print_addresses;            /* -1 */
+    char *const *arguments;          /* as they were typed, for the next program */
+    const struct heritage *heritage; /* what the last program left; NULL: this is a start */
 };
 
 /* From the checked configuration to the last process's end. The waiting command (sys/daemonize.h)
  * is told when every listener is ready, or why there will be none. Returns the exit status. Signals
  * must be blocked already: master_open_signals. */
 int master_run(const struct master_start *start);
+
+/* In place of another program, which left FORKECHOD_STATE: fills `start` with that and with the
+ * configuration in force, and names the file in `request` as that program did. 0 or -1. */
+int master_arrive(struct master_start *start, struct conf_request *request, struct failure *why);
 
 /* Early, before anything is created that a signal must not leave behind: from here on signals wait
  * for the master's loop. 0 or -1. */

@@ -18,7 +18,7 @@ enum { LAST_CALL_MS = 10000 };
 /* Who asks in a loop keeps the master busy for some of its time only. */
 enum { PAUSE_MS = 100 };
 
-static struct service *copy_image(const struct service *image)
+struct service *reload_copy_image(const struct service *image)
 {
     struct service *copy = malloc(image->size);
     if (copy != NULL)
@@ -69,11 +69,12 @@ static int prepare_service(struct master *master, const struct service *image, s
     if (count < 0)
         return -1;
     sockets->count = (unsigned int)count;
-    if (is_same(service->image, image) && has_same_sockets(&service->sockets, sockets)) {
+    if (!master->reload.forced && is_same(service->image, image) &&
+        has_same_sockets(&service->sockets, sockets)) {
         service->changes = false;
         return 0;
     }
-    service->next_image = copy_image(image);
+    service->next_image = reload_copy_image(image);
     if (service->next_image == NULL)
         return failure_set(why, EX_OSERR, "out of memory");
     service->next = services_spawn(master, service, image, sockets, why);
@@ -84,7 +85,8 @@ static int prepare(struct master *master, const struct conf *conf, struct failur
 {
     /* Until it is found in the new configuration, a service changes: into nothing. */
     for (uint32_t i = 0; i < master->service_count; i++)
-        master->services[i]->changes = master->services[i]->image != NULL;
+        master->services[i]->changes =
+            master->services[i]->image != NULL || master->services[i]->current != NULL;
     store_clear_marks(&master->store);
     for (size_t i = 0; i < conf->count; i++) {
         struct service_state *service = services_know(master, conf->services[i]->service_name);
@@ -171,7 +173,7 @@ static void accepted(struct master *master)
     if (old != NULL)
         conf_compare_fixed(old, master->reload.conf, tell_fixed, NULL);
     commit(master);
-    master->reload.rejected = false;
+    master->reload.rejected = master->reload.forced = false;
     report_open_log(master, master->conf);
     for (int i = 0; i < BOARD_BLOCKS; i++)
         if (master->generations[i].state == GENERATION_SERVING)
@@ -182,7 +184,8 @@ static void accepted(struct master *master)
         audit_remember(master);
         report_ready(master);
     } else {
-        atomic_fetch_add(&master->board.header->reloads, 1);
+        if (!upgrade_is_done(master))
+            atomic_fetch_add(&master->board.header->reloads, 1);
         log_event(EVENT_RELOAD_OK, NULL, "%zu services", master->conf->count);
         control_answer(master, true, &master->reload.remarks, NULL);
         report_reloaded(master);
@@ -217,7 +220,8 @@ int reload_start(struct master *master, struct conf *conf, struct failure *why)
 uint64_t reload_due(const struct master *master)
 {
     const struct reload *reload = &master->reload;
-    bool due = reload->wanted && reload->conf == NULL && master->life == LIFE_SERVES;
+    bool due = reload->wanted && reload->conf == NULL && master->life == LIFE_SERVES &&
+               master->upgrade.phase == UPGRADE_NONE;
     /* Not 0, which is none. */
     return due ? reload->next_ms | 1 : 0;
 }

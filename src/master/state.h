@@ -10,6 +10,11 @@
  *   watch.c       what listeners report, deaths, heartbeats
  *   stop.c        the end
  *   switches.c    what the operator has switched at run time
+ *   upgrade.c     another program in this one's place
+ *   arrive.c      the first steps of that program
+ *   preflight.c   what that program says to it beforehand
+ *   succession.c  the state, from this one to that
+ *   heritage.c    the same as text
  *   control.c     the control socket
  *   requests.c    what can be asked there
  *   audit.c       whether board, processes and descriptors agree
@@ -17,6 +22,7 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +30,7 @@
 
 #include "conf/conf.h"
 #include "master/generation.h"
+#include "master/heritage.h"
 #include "master/master.h"
 #include "master/store.h"
 
@@ -32,7 +39,8 @@ enum {
     READY_LIMIT_MS = 10000, /* for a listener to report that it is ready */
     HEARTBEAT_LIMIT_MS = 10000,
     CONTROL_CLIENTS_MAX = 8,
-    CONTROL_LINE_MAX = 4096
+    CONTROL_LINE_MAX = 4096,
+    PREFLIGHT_LINES_MAX = 64
 };
 
 /* A set of sockets a service listens on, as indices into the store. */
@@ -70,6 +78,7 @@ struct control_client {
     int fd; /* -1: free */
     uint64_t deadline_ms;
     uint64_t reload;     /* waits for the end of the reload of this number; 0: for none */
+    uint64_t upgrade;    /* the same for an upgrade */
     unsigned int audits; /* looks that a check still has; 0: none goes on */
     uint64_t audit_ms;   /* the next one */
     size_t length;
@@ -90,7 +99,27 @@ struct reload {
     uint64_t deadline_ms;
     uint64_t next_ms; /* the next one begins no earlier */
     bool rejected;    /* the last one was, and the old configuration is in force */
+    bool forced;      /* the next one changes every service: they run under another program */
     struct conf_mistakes remarks;
+};
+
+enum upgrade_phase {
+    UPGRADE_NONE,
+    UPGRADE_CHECK, /* the new program runs as a child and looks at everything */
+    UPGRADE_QUIET  /* it will do; what waits to be sent is sent first */
+};
+
+struct upgrade {
+    char executable[PATH_MAX]; /* of the program, as it was started; "": not known */
+    bool wanted;               /* asked for; many requests are one upgrade */
+    enum upgrade_phase phase;
+    uint64_t number; /* of the one that runs, or else of the last one */
+    uint64_t deadline_ms;
+    int program; /* the new one, opened */
+    pid_t child;
+    int output;                                             /* what the child has said */
+    char from[sizeof(((struct board_header *)0)->program)]; /* while the new program has its first
+                                                               reload before it: the old version */
 };
 
 struct master {
@@ -106,12 +135,15 @@ struct master {
     struct service_state *services[BOARD_SERVICES];
     uint32_t service_count;
     struct reload reload;
+    struct upgrade upgrade;
     struct control control;
     int pid_file;
+    char pid_path[PATH_MAX];
     unsigned int fixed_descriptors; /* open from the start to the end */
     enum board_life life;
     int status;          /* the exit status, once stopping */
     int log_switch;      /* the operator's log level, as in syslog(3); -1: as configured */
+    uint64_t log_dropped_before; /* by the programs that were here before an upgrade */
     uint64_t drained_ms; /* while it drains: when it stops taking clients */
     uint64_t end_at_ms, kill_at_ms;
     uint64_t now_ms, last_turn_ms, lenient_until_ms, next_second_ms, next_sample_ms,
@@ -147,6 +179,8 @@ void services_show(struct master *master, const struct service_state *service);
 unsigned int services_generations(const struct master *master, uint32_t service);
 
 /* reload.c */
+/* An allocation, or NULL. */
+struct service *reload_copy_image(const struct service *image);
 /* When the one that is asked for is to begin; 0: none is, or not yet. */
 uint64_t reload_due(const struct master *master);
 void reload_begin(struct master *master);
@@ -164,6 +198,39 @@ void watch_reap(struct master *master);
 void watch_heartbeats(struct master *master);
 /* True while every listener is fresh or being replaced. */
 bool watch_all_fresh(const struct master *master);
+
+/* upgrade.c */
+void upgrade_init(struct master *master);
+/* This program has taken another's place: what is to happen next (arrive.c). */
+void upgrade_arrived(struct master *master, const struct heritage *heritage);
+/* Starts one that is wanted, ends one that is late, and executes the new program once all is quiet:
+ * then it does not return. */
+void upgrade_check(struct master *master);
+/* When that is due at the latest; 0: none runs. */
+uint64_t upgrade_due(const struct master *master);
+/* The child that looks at everything may have ended. */
+void upgrade_reap(struct master *master);
+/* The daemon stops. */
+void upgrade_abandon(struct master *master);
+/* A reload was accepted: true when it was the first one of a new program. */
+bool upgrade_is_done(struct master *master);
+
+/* preflight.c */
+/* Starts the new program as a child that reads the state and the configuration. 0 or -1. */
+int preflight_start(struct master *master, struct failure *why);
+/* What has come of it, once it is reaped: 0, or -1 with the reason; all its lines in either case.
+ */
+int preflight_judge(const struct upgrade *upgrade, const siginfo_t *info,
+                    struct conf_mistakes *lines, struct failure *why);
+/* Kills the child if it lives still, reaps it, and closes what it was started with. */
+void preflight_end(struct upgrade *upgrade);
+
+/* succession.c */
+/* What the next program has to know: an allocation, or NULL. Its `configuration` is a new
+ * descriptor. */
+struct heritage *succession_leave(const struct master *master, struct failure *why);
+/* Takes it over; `conf` is that configuration. 0 or -1. */
+int succession_take(struct master *master, const struct heritage *heritage, struct failure *why);
 
 /* stop.c */
 void stop_begin(struct master *master, bool at_once);
@@ -212,6 +279,15 @@ void control_hang_up(struct control_client *client);
 /* Tells those who wait for this reload how it went. */
 void control_answer(struct master *master, bool accepted, const struct conf_mistakes *mistakes,
                     const char *reason);
+
+/* Tells those who wait for this upgrade why there is none. */
+void control_refuse_upgrade(struct master *master, const struct conf_mistakes *lines,
+                            const char *reason);
+/* Clients, into the state and back. */
+void control_leave(const struct control *control, struct heritage *heritage);
+int control_take(struct master *master, const struct heritage *heritage, struct failure *why);
+/* Nobody is in the middle of a request. */
+bool control_is_quiet(const struct control *control);
 
 /* report.c */
 void report_open_log(const struct master *master, const struct conf *conf);

@@ -11,6 +11,7 @@ static void abandon_reload(struct master *master)
         master->services[i]->restart_at_ms = 0;
     conf_free(master->reload.conf);
     master->reload.conf = NULL;
+    upgrade_abandon(master);
     /* Also to those who asked for the next one. */
     master->reload.number++;
     control_answer(master, false, &master->reload.remarks, "the daemon is stopping");

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ static const char store_prefix[] = "store-";
 static struct systemd_socket *adopted;
 static size_t adopted_count;
 static uint64_t watchdog_us;
+static char manager[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* NOTIFY_SOCKET; "": none */
 
 static int adopt_one(int fd, const char *name, struct failure *why)
 {
@@ -60,11 +62,11 @@ static int adopt_all(int count, char *const *names, struct failure *why)
 
 int systemd_adopt(struct systemd_socket **sockets, struct failure *why)
 {
-    const char *manager = getenv("NOTIFY_SOCKET");
+    const char *address = getenv("NOTIFY_SOCKET");
     char **names = NULL;
 
-    if (manager)
-        notify_open(manager);
+    if (address && notify_open(address))
+        memcpy(manager, address, strlen(address) + 1);
     unsetenv("NOTIFY_SOCKET");
     if (sd_watchdog_enabled(1, &watchdog_us) <= 0)
         watchdog_us = 0;
@@ -87,6 +89,27 @@ size_t systemd_descriptors(int *out, size_t size)
     for (; count < adopted_count && count < size; count++)
         out[count] = adopted[count].fd;
     return count;
+}
+
+void systemd_leave(void)
+{
+    char number[24];
+
+    if (*manager)
+        setenv("NOTIFY_SOCKET", manager, 1);
+    if (watchdog_us == 0)
+        return;
+    snprintf(number, sizeof number, "%" PRIu64, watchdog_us);
+    setenv("WATCHDOG_USEC", number, 1);
+    snprintf(number, sizeof number, "%d", getpid());
+    setenv("WATCHDOG_PID", number, 1);
+}
+
+void systemd_stay(void)
+{
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("WATCHDOG_USEC");
+    unsetenv("WATCHDOG_PID");
 }
 
 bool systemd_is_manager(void)

@@ -32,6 +32,11 @@ int systemd_adopt(struct systemd_socket **sockets, struct failure *why);
 /* The descriptors of those, to be spared when the daemonizer closes everything. */
 size_t systemd_descriptors(int *out, size_t size);
 
+/* Puts NOTIFY_SOCKET and WATCHDOG_* back into the environment, for a program that this process is
+ * about to execute in its own place; takes them out again, should that fail. */
+void systemd_leave(void);
+void systemd_stay(void);
+
 /* True where a service manager listens to us. */
 bool systemd_is_manager(void);
 

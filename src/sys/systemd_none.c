@@ -15,6 +15,14 @@ size_t systemd_descriptors(int *out, size_t size)
     return 0;
 }
 
+void systemd_leave(void)
+{
+}
+
+void systemd_stay(void)
+{
+}
+
 bool systemd_is_manager(void)
 {
     return false;
