@@ -39,23 +39,8 @@ static void print_mistakes(const struct conf_mistakes *mistakes, FILE *out)
         fprintf(out, "forkechod: %s\n", mistakes->lines[i]);
 }
 
-/* What a running program asks that this one is to take the place of. */
-static int answer(void)
-{
-    struct failure why;
-    struct heritage *heritage = heritage_read(heritage_descriptor(), &why);
-
-    if (heritage == NULL) {
-        fprintf(stderr, "forkechod: %s\n", why.text);
-        return why.status;
-    }
-    free(heritage);
-    puts(HERITAGE_ANSWER VERSION);
-    return EX_OK;
-}
-
-/* -t and -T. */
-static int check(const struct conf_request *request, bool dump)
+/* -t and -T. A running daemon that this program is to take the place of asks with -t. */
+static int check(const struct conf_request *request, bool dump, const struct heritage *heritage)
 {
     struct conf_mistakes mistakes = { 0 };
     struct conf *conf = conf_load(request, &mistakes);
@@ -68,7 +53,9 @@ static int check(const struct conf_request *request, bool dump)
     }
     conf_mistakes_free(&mistakes);
     conf_free(conf);
-    return status == EX_OK && heritage_descriptor() >= 0 ? answer() : status;
+    if (status == EX_OK && heritage != NULL)
+        puts(HERITAGE_ANSWER VERSION);
+    return status;
 }
 
 /* -i: this process is the session. */
@@ -114,6 +101,12 @@ static int refuse_start(struct conf_mistakes *mistakes)
     return EX_CONFIG;
 }
 
+static int complain(const struct failure *why)
+{
+    daemonize_report(why->status, why->text);
+    return why->status;
+}
+
 static int serve(const struct options *options, const struct conf_request *request)
 {
     struct master_start start = { .request = request,
@@ -125,19 +118,15 @@ static int serve(const struct options *options, const struct conf_request *reque
     int keep[SYSTEMD_SOCKETS_MAX];
 
     start.passed_count = systemd_adopt(&start.passed, &why);
-    if (start.passed_count < 0) {
-        daemonize_report(why.status, why.text);
-        return why.status;
-    }
+    if (start.passed_count < 0)
+        return complain(&why);
     if (!options->foreground &&
         daemonize(keep, systemd_descriptors(keep, SYSTEMD_SOCKETS_MAX)) < 0) {
         perror("forkechod: cannot detach");
         return EX_OSERR;
     }
-    if (master_open_signals(&why) < 0) {
-        daemonize_report(why.status, why.text);
-        return why.status;
-    }
+    if (master_open_signals(&why) < 0)
+        return complain(&why);
     start.conf = conf_load(request, &mistakes);
     if (start.conf == NULL)
         return refuse_start(&mistakes);
@@ -146,24 +135,34 @@ static int serve(const struct options *options, const struct conf_request *reque
 }
 
 /* In the place of another program, which was serving. */
-static int take_over(const struct options *options, struct conf_request *request)
+static int take_over(const struct options *options, const struct conf_request *request,
+                     const struct heritage *heritage)
 {
     struct master_start start = { .request = request,
+                                  .heritage = heritage,
                                   .foreground = options->foreground,
                                   .arguments = options->arguments };
     struct failure why;
 
-    if (master_arrive(&start, request, &why) < 0 || systemd_adopt(&start.passed, &why) < 0 ||
-        master_open_signals(&why) < 0) {
-        daemonize_report(why.status, why.text);
-        return why.status;
-    }
+    if (master_arrive(&start, &why) < 0 || systemd_adopt(&start.passed, &why) < 0 ||
+        master_open_signals(&why) < 0)
+        return complain(&why);
     return master_run(&start);
 }
 
 static int run(const struct options *options)
 {
     struct conf_request request = request_of(options);
+    struct heritage *heritage = NULL;
+    struct failure why;
+
+    if (heritage_descriptor() >= 0) {
+        heritage = heritage_read(heritage_descriptor(), &why);
+        if (heritage == NULL)
+            return complain(&why);
+        /* As it was named where the first program was started. */
+        request.file = heritage->file.path[0] == '\0' ? NULL : heritage->file.path;
+    }
     switch (options->mode) {
     case MODE_HELP:
         options_print_help();
@@ -173,14 +172,14 @@ static int run(const struct options *options)
         return EX_OK;
     case MODE_CHECK:
     case MODE_DUMP:
-        return check(&request, options->mode == MODE_DUMP);
+        return check(&request, options->mode == MODE_DUMP, heritage);
     case MODE_ONE_CLIENT:
         return serve_one_client(&request);
     case MODE_SERVE:
         break;
     }
-    if (heritage_descriptor() >= 0)
-        return take_over(options, &request);
+    if (heritage != NULL)
+        return take_over(options, &request, heritage);
     return serve(options, &request);
 }
 

@@ -170,6 +170,16 @@ uint64_t log_dropped(void)
     return dropped;
 }
 
+uint64_t log_owed(void)
+{
+    return untold + queue_count();
+}
+
+void log_owe(uint64_t lines)
+{
+    untold += lines;
+}
+
 size_t log_descriptors(int out[2])
 {
     if (sink.fd <= STDERR_FILENO)

@@ -66,6 +66,11 @@ bool log_waits(void);
 /* Lines dropped since the start. */
 uint64_t log_dropped(void);
 
+/* Lines that would be lost if this process executed another program now, and those that the log has
+ * not been told of; what the program before this one said of that. */
+uint64_t log_owed(void);
+void log_owe(uint64_t lines);
+
 /* Sockets the sinks hold (at most 2), to be spared when everything else is closed. */
 size_t log_descriptors(int out[2]);
 

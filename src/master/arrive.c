@@ -40,18 +40,13 @@ static struct conf *load_old(const struct heritage *heritage, const struct conf_
     return conf;
 }
 
-int master_arrive(struct master_start *start, struct conf_request *request, struct failure *why)
+int master_arrive(struct master_start *start, struct failure *why)
 {
-    int fd = heritage_descriptor();
-    struct heritage *heritage = heritage_read(fd, why);
-    if (heritage == NULL || keep_descriptors(heritage, why) < 0)
+    if (keep_descriptors(start->heritage, why) < 0)
         return -1;
-    close(fd);
+    close(heritage_descriptor());
     unsetenv(HERITAGE_VARIABLE);
-    /* Named from where the first program was started. */
-    request->file = heritage->file.path[0] == '\0' ? NULL : heritage->file.path;
-    start->heritage = heritage;
-    start->conf = load_old(heritage, request);
+    start->conf = load_old(start->heritage, start->request);
     if (start->conf == NULL)
         return failure_set(why, EX_CONFIG, "neither the old configuration nor the new can be read");
     return 0;

@@ -27,9 +27,9 @@ struct master_start {
  * must be blocked already: master_open_signals. */
 int master_run(const struct master_start *start);
 
-/* In place of another program, which left FORKECHOD_STATE: fills `start` with that and with the
- * configuration in force, and names the file in `request` as that program did. 0 or -1. */
-int master_arrive(struct master_start *start, struct conf_request *request, struct failure *why);
+/* In place of another program, which left start->heritage: takes its descriptors over, and fills
+ * start->conf with the configuration that is in force. 0 or -1. */
+int master_arrive(struct master_start *start, struct failure *why);
 
 /* Early, before anything is created that a signal must not leave behind: from here on signals wait
  * for the master's loop. 0 or -1. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "log/log.h"
 #include "master/heritage.h"
 
 /* Between the master's own state and what an upgrade hands on: each `leave` has its `take`. What
@@ -228,6 +229,9 @@ static void leave_process(const struct master *master, struct heritage_process *
                                           .upgrades = (int64_t)master->upgrade.number,
                                           .upgrade_wanted = master->upgrade.wanted,
                                           .next_sample_ms = (int64_t)master->next_sample_ms,
+                                          .log_dropped =
+                                              (int64_t)(master->log_dropped_before + log_dropped()),
+                                          .log_owed = (int64_t)log_owed(),
                                           .log_switch = master->log_switch };
     memcpy(process->user, master->user, sizeof(process->user));
 }
@@ -276,7 +280,8 @@ static int take_process(struct master *master, const struct heritage *heritage, 
     master->log_switch = (int)process->log_switch;
     master->reload.number = (uint64_t)process->reloads;
     master->next_sample_ms = (uint64_t)process->next_sample_ms;
-    master->log_dropped_before = atomic_load(&master->board.header->log_dropped);
+    master->log_dropped_before = (uint64_t)process->log_dropped;
+    log_owe((uint64_t)process->log_owed);
     master->reload.rejected = atomic_load(&master->board.header->reload_rejected);
     return 0;
 }

@@ -16,7 +16,7 @@
  * up to the very last step whatever fails leaves everything as it was. Then it starts listeners of
  * its own beside the old ones, which is a reload. */
 
-enum { CHECK_LIMIT_MS = 10000, QUIET_LIMIT_MS = 5000 };
+enum { CHECK_LIMIT_MS = 10000, QUIET_LIMIT_MS = 5000, LOG_LIMIT_MS = 1000 };
 
 static const char deleted[] = " (deleted)";
 
@@ -67,6 +67,25 @@ static void reject(struct master *master, const struct conf_mistakes *lines,
     control_refuse_upgrade(master, lines == NULL ? &none : lines, why->text);
 }
 
+/* What would refuse the new program's first reload, which cannot be taken back. */
+static int has_room(const struct master *master, struct failure *why)
+{
+    unsigned int used = 0;
+    for (uint32_t i = 0; i < master->service_count; i++) {
+        unsigned int count = services_generations(master, i);
+        used += count + (master->services[i]->image != NULL);
+        if (count >= GENERATIONS_A_SERVICE)
+            return failure_set(why, EX_TEMPFAIL,
+                               "service %s: %u older generations still have "
+                               "clients (wait for them, or end them)",
+                               master->services[i]->name, count);
+    }
+    if (used > BOARD_BLOCKS)
+        return failure_set(why, EX_TEMPFAIL, "more than %d generations would be on the board",
+                           BOARD_BLOCKS);
+    return 0;
+}
+
 static void begin(struct master *master)
 {
     struct failure why;
@@ -75,7 +94,7 @@ static void begin(struct master *master)
     master->upgrade.number++;
     master->upgrade.phase = UPGRADE_CHECK;
     master->upgrade.deadline_ms = master->now_ms + CHECK_LIMIT_MS;
-    if (preflight_start(master, &why) < 0)
+    if (has_room(master, &why) < 0 || preflight_start(master, &why) < 0)
         reject(master, NULL, &why);
 }
 
@@ -103,7 +122,10 @@ void upgrade_reap(struct master *master)
 /* What only this program's memory holds has gone where it belongs. */
 static bool is_quiet(const struct master *master)
 {
-    if (log_waits() || !control_is_quiet(&master->control))
+    /* A log that takes nothing holds up nobody: its lines are counted as lost. */
+    bool log_has_time =
+        master->now_ms + QUIET_LIMIT_MS < master->upgrade.deadline_ms + LOG_LIMIT_MS;
+    if ((log_has_time && log_waits()) || !control_is_quiet(&master->control))
         return false;
     for (int i = 0; i < BOARD_BLOCKS; i++)
         if (master->generations[i].state != GENERATION_NONE &&
@@ -174,9 +196,8 @@ void upgrade_check(struct master *master)
         replace(master);
     else if (late) {
         failure_set(&why, EX_TEMPFAIL, "%s %d s",
-                    upgrade->phase == UPGRADE_CHECK
-                        ? "the new program did not end its check within"
-                        : "log lines and messages to listeners were not taken within",
+                    upgrade->phase == UPGRADE_CHECK ? "the new program did not end its check within"
+                                                    : "messages to listeners were not taken within",
                     (upgrade->phase == UPGRADE_CHECK ? CHECK_LIMIT_MS : QUIET_LIMIT_MS) / 1000);
         reject(master, NULL, &why);
     }

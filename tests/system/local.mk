@@ -30,6 +30,10 @@ check_PROGRAMS += tests/system/listener-scribbling
 tests_system_listener_scribbling_SOURCES = $(src_listener_listener_SOURCES) tests/system/scribble.c
 tests_system_listener_scribbling_LDADD = $(src_listener_listener_LDADD)
 system_tests += tests/system/scribble.py
+# What stands in the program's place and is none.
+check_PROGRAMS += tests/system/stranger
+tests_system_stranger_SOURCES = tests/system/stranger.c
+system_tests += tests/system/upgrade.py
 
 dist_check_SCRIPTS += $(system_tests)
 TESTS += $(system_tests)

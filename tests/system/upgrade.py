@@ -1,0 +1,437 @@
+"""Another program in the daemon's place: same process, same sockets, and no client notices."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import harness
+from clients import Load, asks, connect, exchange, is_refused
+from harness import BUILD, FORKECHOD, IS_ROOT, Daemon, free_port
+from processes import daemon_processes, descendants, descriptors, wait_until
+from tap import case, note, run, scaled
+
+STRANGER = os.path.join(BUILD, "tests/system/stranger")
+REJECTED = "upgrade rejected"
+
+
+def on(*ports, **keys):
+    """The keys of a service on these ports."""
+    return dict({"listen": " ".join(f"127.0.0.1:{port}" for port in ports)}, **keys)
+
+
+@contextlib.contextmanager
+def installed():
+    """A daemon whose program is a copy that the case may replace."""
+    with Daemon() as daemon:
+        daemon.program = daemon.path("forkechod")
+        shutil.copy(FORKECHOD, daemon.program)
+        harness.FORKECHOD = daemon.program
+        try:
+            yield daemon
+        finally:
+            harness.FORKECHOD = FORKECHOD
+
+
+def install(daemon, program=FORKECHOD, act=None):
+    """Puts a program in the place of the daemon's, as a package manager does."""
+    if act:
+        with open(daemon.program + ".act", "w", encoding="ascii") as file:
+            file.write(f"{act}\n{FORKECHOD}\n")
+    shutil.copy(program, daemon.program + ".new")
+    os.rename(daemon.program + ".new", daemon.program)
+
+
+def inode(path):
+    return os.stat(path).st_ino
+
+
+def runs(daemon):
+    """Whether the daemon runs the program that is on disk."""
+    return inode(f"/proc/{daemon.pid}/exe") == inode(daemon.program)
+
+
+def upgrade(daemon):
+    """Upgrades, and waits until the new program serves."""
+    status, text = daemon.control("upgrade")
+    assert (status, text) == (0, "upgraded\n"), (status, text)
+
+
+def mappings(pid):
+    with open(f"/proc/{pid}/maps", encoding="ascii") as file:
+        return len(file.readlines())
+
+
+def what_it_holds(daemon):
+    """Descriptors by what they are, with numbers of sockets and pipes left out."""
+    kinds = [re.sub(r":\[\d+\]", "", text) for text in descriptors(daemon.pid).values()]
+    return sorted(kind for kind in kinds if kind != "/dev/null")
+
+
+class Talker(threading.Thread):
+    """Sessions that were there before and keep talking. What goes wrong with them is in `lost`."""
+
+    def __init__(self, port, count):
+        super().__init__(daemon=True)
+        self.clients = [connect(port) for _ in range(count)]
+        self.lost, self.rounds, self.over = [], 0, False
+        for client in self.clients:
+            assert asks(client, b"hello") == b"hello"
+
+    def run(self):
+        while not self.over:
+            for number, client in enumerate(self.clients):
+                text = b"round %d of %d" % (self.rounds, number)
+                try:
+                    answer = asks(client, text)
+                except OSError as why:
+                    answer = why
+                if answer != text:
+                    self.lost.append((number, answer))
+                    self.over = True
+            self.rounds += 1
+            time.sleep(0.02)
+
+    def finish(self):
+        """Ends them all; returns how many there were."""
+        self.over = True
+        self.join()
+        for client in self.clients:
+            client.close()
+        return len(self.clients)
+
+
+def state(daemon, service="echo"):
+    """(live, accepted) as the daemon logs them."""
+    daemon.mark()
+    daemon.kill(daemon.pid, signal.SIGUSR1)
+    found = daemon.expect(rf"state: {service}: (\d+)/\d+ sessions, (\d+) accepted")
+    return int(found.group(1)), int(found.group(2))
+
+
+# ---- under load ---------------------------------------------------------------------------------
+
+
+@case("100 upgrades in a row under load, with 50 sessions that keep talking, lose no client", limit=240)
+def hundred():
+    with installed() as daemon:
+        port = free_port()
+        daemon.configure({"echo": on(port, instances=1000)})
+        daemon.start()
+        pid, begin = daemon.pid, time.monotonic()
+        held, mapped = what_it_holds(daemon), mappings(pid)
+        talker = Talker(port, 50)
+        talker.start()
+        with Load("steady", port, 4) as load:
+            for turn in range(99):
+                install(daemon)
+                if turn % 2:
+                    upgrade(daemon)
+                else:
+                    daemon.kill(pid, signal.SIGUSR2)
+                    wait_until("the new program runs", lambda: runs(daemon))
+                assert runs(daemon) and daemon.pid == pid == daemon.written_pid()
+            result = load.finish()
+        note(f"{result}; {talker.rounds} rounds; {time.monotonic() - begin:.1f} s")
+        assert not talker.lost and talker.rounds > 10, (talker.lost, talker.rounds)
+        assert result.answered > 100 and not result.lost, result
+        sessions = talker.finish() + result.answered
+        daemon._mark = 0
+        daemon.expect("session end: echo .* client closed", count=sessions, seconds=10)
+        assert state(daemon) == (0, sessions)
+        wait_until("old listeners are gone", lambda: len(daemon.processes("listener")) == 1)
+        assert len(descendants(pid)) == 1, descendants(pid)
+        assert what_it_holds(daemon) == held, (what_it_holds(daemon), held)
+        assert abs(mappings(pid) - mapped) <= 3, (mappings(pid), mapped)
+
+
+@case("USR2, HUP and a listener that is killed, all at once and again, lose no client", limit=120)
+def storm():
+    with installed() as daemon:
+        daemon.announce("listener died", "reload rejected: .*killed by signal 9", "session error")
+        port = free_port()
+        daemon.configure({"echo": on(port)})
+        daemon.start()
+        with Load("steady", port, 4) as load:
+            end = time.monotonic() + 8
+            turn = 0
+            while time.monotonic() < end:
+                daemon.kill(daemon.pid, signal.SIGUSR2)
+                daemon.kill(daemon.pid, signal.SIGHUP)
+                if turn % 5 == 0:
+                    for process in daemon.processes("listener")[:1]:
+                        with contextlib.suppress(ProcessLookupError):
+                            daemon.kill(process.pid)
+                time.sleep(0.05)
+                turn += 1
+            result = load.finish()
+        upgrades = len(daemon.said("upgraded"))
+        note(f"{result}; {upgrades} upgrades in {turn} turns")
+        assert upgrades > 5 and result.answered > 50
+        # A client whose listener is killed between accept and fork is lost with it, and no other.
+        assert not result.refused and result.lost <= len(daemon.said("listener died")), result
+        assert exchange(port, b"hello") == b"hello"
+        wait_until("one listener is left", lambda: len(daemon.processes("listener")) == 1)
+        daemon.expect_no_zombie()
+
+
+@case("TERM in the middle of an upgrade ends the daemon in order", limit=60)
+def stop_meanwhile():
+    for pause in (0, 0.005, 0.02, 0.05, 0.1):
+        with installed() as daemon:
+            port = free_port()
+            daemon.configure({"echo": on(port)})
+            daemon.start()
+            daemon.kill(daemon.pid, signal.SIGUSR2)
+            time.sleep(pause)
+            daemon.stop()
+            assert is_refused(port)
+
+
+# ---- what stays ---------------------------------------------------------------------------------
+
+
+@case("clients who wait are served; the old listener finishes what it has; ps shows both")
+def old_and_new():
+    with installed() as daemon:
+        port = free_port()
+        daemon.configure({"echo": on(port)})
+        daemon.start()
+        old = daemon.listener()
+        with connect(port) as client:
+            assert asks(client, b"old") == b"old"
+            install(daemon)
+            upgrade(daemon)
+            assert runs(daemon)
+            daemon.expect("upgraded: from forkechod .* to forkechod ")
+            assert exchange(port, b"new") == b"new"
+            titles = [process.title for process in daemon.processes("listener")]
+            assert sorted(titles)[-1] == "forkechod: listener echo [1/256] finishing", titles
+            assert daemon.processes("master")[0].pid == daemon.pid
+            assert asks(client, b"as ever") == b"as ever"
+        wait_until("the old listener has gone", lambda: len(daemon.processes("listener")) == 1)
+        assert daemon.listener() != old
+        daemon.expect("session end: echo .* client closed, 10 bytes in, 10 bytes out")
+
+
+@case("sessions of a listener that died are waited for, across an upgrade")
+def orphans():
+    with installed() as daemon:
+        daemon.announce("listener died")
+        port = free_port()
+        daemon.configure({"echo": on(port)})
+        daemon.start()
+        with connect(port) as client:
+            assert asks(client, b"hello") == b"hello"
+            daemon.kill(daemon.listener())
+            daemon.expect("listener restarted")
+            upgrade(daemon)
+            assert asks(client, b"still here") == b"still here"
+        daemon.expect("session end: echo .* client closed, 15 bytes in")
+        wait_until("all is counted", lambda: state(daemon) == (0, 1))
+
+
+@case("Unix sockets, ports that the kernel chose, and the configuration of a relative -c stay")
+def sockets_stay():
+    with installed() as daemon:
+        path = daemon.path("socket")
+        daemon.configure(
+            {"unix": {"listen": f"unix:{path} unix:@{path}"}, "any": {"listen": "127.0.0.1:0"}}
+        )
+        if IS_ROOT:
+            os.chmod(daemon.directory, 0o777)
+        daemon.command = None
+        done = subprocess.run(
+            [daemon.program, "-c", "forkechod.conf", "-1", "-o", f"daemon.log_type=syslog"],
+            cwd=daemon.directory, capture_output=True, text=True, timeout=scaled(10),
+        )
+        assert done.returncode == 0, done
+        daemon.output, daemon.pid = done.stdout, daemon.written_pid()
+        (any_port,) = daemon.addresses["any"]
+        file = inode(path)
+        with connect(f"unix:{path}") as client:
+            assert asks(client, b"before") == b"before"
+            for _ in range(3):
+                install(daemon)
+                upgrade(daemon)
+                assert runs(daemon)
+                assert asks(client, b"after") == b"after" and inode(path) == file
+            for where in (f"unix:{path}", f"unix:@{path}", any_port):
+                assert exchange(where, b"hello") == b"hello"
+        daemon.configure({"any": {"listen": "127.0.0.1:0", "handler": "upper"}})
+        status, text = daemon.control("reload")
+        assert status == 0, text
+        assert exchange(any_port, b"hello") == b"HELLO" and not os.path.exists(path)
+
+
+@case("what the file says by then comes into force with the new program")
+def new_configuration():
+    with installed() as daemon:
+        one, two = free_port(), free_port()
+        daemon.configure({"echo": on(one), "goes": on(two)})
+        daemon.start()
+        daemon.configure({"echo": on(one, handler="upper")})
+        upgrade(daemon)
+        assert exchange(one, b"hello") == b"HELLO"
+        wait_until("the other is closed", lambda: is_refused(two))
+
+
+@case("many requests are answered, each by an upgrade that began after it", limit=60)
+def many_requests():
+    with installed() as daemon:
+        port = free_port()
+        daemon.configure({"echo": on(port)})
+        daemon.start()
+        asking = [
+            subprocess.Popen(
+                [harness.FORKECHOCTL, "-s", daemon.path("control"), word], stdout=subprocess.PIPE, text=True
+            )
+            for word in ("upgrade", "upgrade", "reload", "upgrade")
+        ]
+        said = [process.communicate(timeout=scaled(20))[0] for process in asking]
+        assert said == ["upgraded\n", "upgraded\n", "reload accepted\n", "upgraded\n"], said
+
+
+@case("started without a file, it is upgraded too")
+def without_file():
+    with installed() as daemon:
+        port = free_port()
+        options = ["-F", "-1", "--listen", f"127.0.0.1:{port}", "-o", "daemon.log_type=stderr"]
+        options += ["-o", "daemon.user=nobody"] if IS_ROOT else []
+        read_end, write_end = os.pipe()
+        daemon.command = subprocess.Popen(
+            [daemon.program, *options], stdout=subprocess.PIPE, stderr=write_end
+        )
+        os.close(write_end)
+        daemon.pid, daemon.log = daemon.command.pid, harness.Log(read_end)
+        daemon.expect("start: forkechod")
+        install(daemon)
+        daemon.kill(daemon.pid, signal.SIGUSR2)
+        daemon.expect("upgraded")
+        assert runs(daemon) and exchange(port, b"hello") == b"hello"
+
+
+# ---- programs and files that will not do --------------------------------------------------------
+
+
+def is_rejected(daemon, client, reason):
+    """The upgrade fails for this reason, by control socket and by signal, and nobody notices."""
+    before = daemon.listener()
+    daemon.mark()
+    status, text = daemon.control("upgrade")
+    assert status == 1 and re.search(reason, text) and REJECTED in text, (status, text)
+    daemon.expect(f"{REJECTED}: .*{reason}.*; forkechod .* goes on")
+    daemon.mark()
+    daemon.kill(daemon.pid, signal.SIGUSR2)
+    daemon.expect(f"{REJECTED}: .*{reason}", seconds=15)
+    assert daemon.listener() == before
+    assert asks(client, b"as ever") == b"as ever"
+
+
+def reject(acts, seconds=60):
+    """Each act of the stranger with what is said of it."""
+    with installed() as daemon:
+        daemon.announce(REJECTED)
+        port = free_port()
+        daemon.configure({"echo": on(port)})
+        daemon.start()
+        held = what_it_holds(daemon)
+        with connect(port) as client:
+            for act, reason in acts.items():
+                if act == "text":
+                    install(daemon, __file__)
+                elif act == "missing":
+                    os.unlink(daemon.program)
+                else:
+                    install(daemon, STRANGER, act)
+                is_rejected(daemon, client, reason)
+                assert what_it_holds(daemon) == held, act
+                assert len([p for p in descendants(daemon.pid) if p.ppid == daemon.pid]) == 1, act
+            install(daemon)
+            upgrade(daemon)
+            assert runs(daemon) and asks(client, b"as ever") == b"as ever"
+
+
+@case("a program that fails, is none, or is none of ours is not taken, and the old one says why")
+def strangers():
+    reject({
+        "fails": r"stranger: no \\x1B\[31mlibrary",
+        "mute": "exited with status 4",
+        "crashes": "killed by signal 9",
+        "babbles": "killed by signal 25",
+        "agrees": "does not know how to take over",
+        "ancient": "another version",
+        "text": "not a program",
+        "missing": "No such file",
+    })
+
+
+@case("a program that hangs is ended after 10 seconds, while clients are served", limit=90)
+def hanging():
+    reject({"hangs": "did not end its check within 10 s"})
+
+
+@case("a mistake in the configuration keeps the old program, and every position is told")
+def bad_file():
+    with installed() as daemon:
+        daemon.announce(REJECTED)
+        port = free_port()
+        daemon.configure({"echo": on(port)})
+        daemon.start()
+        daemon.configure({"echo": on(port, backlog="lots", colour="blue")})
+        with connect(port) as client:
+            is_rejected(daemon, client, "forkechod.conf:.*backlog")
+            status, text = daemon.control("upgrade")
+            assert status == 1 and "backlog" in text and "colour" in text, text
+            daemon.configure({"echo": on(port, handler="upper")})
+            upgrade(daemon)
+            assert asks(client, b"as ever") == b"as ever"
+            assert exchange(port, b"hello") == b"HELLO"
+
+
+@case("an address that cannot be bound: the new program serves with the old configuration")
+def cannot_bind():
+    with installed() as daemon, contextlib.ExitStack() as crowd:
+        daemon.announce("reload rejected", "listener died")
+        port, free = free_port(), free_port()
+        taken = crowd.enter_context(socket.create_server(("127.0.0.1", 0)))
+        daemon.configure({"echo": on(port, handler="upper")})
+        daemon.start()
+        client = crowd.enter_context(connect(port))
+        assert asks(client, b"old") == b"OLD"
+        install(daemon)
+        daemon.configure({"echo": on(port), "more": on(taken.getsockname()[1])})
+        status, text = daemon.control("upgrade")
+        assert status == 1 and "in use" in text, (status, text)
+        assert runs(daemon) and asks(client, b"still") == b"STILL"
+        assert exchange(port, b"new") == b"NEW"
+        daemon.kill(daemon.listener())
+        daemon.expect("listener restarted")
+        assert exchange(port, b"replaced") == b"REPLACED"
+        daemon.configure({"echo": on(port), "more": on(free)})
+        daemon.hang_up()
+        daemon.expect("upgraded")
+        assert exchange(port, b"new") == b"new" and exchange(free, b"more") == b"more"
+        assert asks(client, b"still") == b"STILL"
+
+
+@case("a state that no forkechod left is refused")
+def foreign_state():
+    for value in ("0", "77", "x", "-1", ""):
+        done = subprocess.run(
+            [FORKECHOD, "-F", "--listen", "127.0.0.1:0"],
+            env=dict(os.environ, FORKECHOD_STATE=value), stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, timeout=scaled(10),
+        ) if value == "77" else None
+        if done:
+            assert done.returncode == 64 and "FORKECHOD_STATE" in done.stderr, done
+    assert not daemon_processes()
+
+
+if __name__ == "__main__":
+    run()
