@@ -122,9 +122,9 @@ void log_tick(uint64_t now_ms)
     errno = saved;
 }
 
-bool log_waits(void)
+size_t log_waits(void)
 {
-    return queue_count() > 0;
+    return queue_count();
 }
 
 void log_open_at(const struct log_settings *wanted, const char *path)
@@ -170,12 +170,12 @@ uint64_t log_dropped(void)
     return dropped;
 }
 
-uint64_t log_owed(void)
+uint64_t log_untold(void)
 {
-    return untold + queue_count();
+    return untold;
 }
 
-void log_owe(uint64_t lines)
+void log_add_untold(uint64_t lines)
 {
     untold += lines;
 }

@@ -60,16 +60,16 @@ void log_event(enum log_event event, const struct log_details *details, const ch
 /* Call once a second: reconnects a lost sink (at most once a second), reports drops. */
 void log_tick(uint64_t now_ms);
 
-/* True while lines wait for a sink that was busy: then call log_tick again soon. */
-bool log_waits(void);
+/* How many lines wait for a sink that was busy: then call log_tick again soon. */
+size_t log_waits(void);
 
 /* Lines dropped since the start. */
 uint64_t log_dropped(void);
 
-/* Lines that would be lost if this process executed another program now, and those that the log has
- * not been told of; what the program before this one said of that. */
-uint64_t log_owed(void);
-void log_owe(uint64_t lines);
+/* Lines that were dropped and that the log has not been told of yet; more of them, from before an
+ * upgrade. */
+uint64_t log_untold(void);
+void log_add_untold(uint64_t lines);
 
 /* Sockets the sinks hold (at most 2), to be spared when everything else is closed. */
 size_t log_descriptors(int out[2]);

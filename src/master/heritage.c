@@ -60,7 +60,7 @@ static const struct field process_fields[] = {
     FLAG_IN(process, upgrade_wanted),
     COUNT_IN(process, next_sample_ms),
     COUNT_IN(process, log_dropped),
-    COUNT_IN(process, log_owed),
+    COUNT_IN(process, log_untold),
     NUMBER_IN(process, log_switch, -1, 7),
     TEXT_IN(TEXT, process, user),
 };

@@ -57,7 +57,7 @@ struct heritage_process {
     int64_t reloads, upgrades;        /* the numbers of the last ones */
     int64_t upgrade_wanted;           /* another one was asked for meanwhile */
     int64_t next_sample_ms;
-    int64_t log_dropped, log_owed; /* lines (log/log.h) */
+    int64_t log_dropped, log_untold; /* lines */
     int64_t log_switch;
     char user[OPTION_NAME_MAX]; /* of [daemon], at the start */
 };

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -39,11 +38,10 @@ static char **with_check(char *const *arguments)
 static _Noreturn void become_program(const struct upgrade *upgrade, char **arguments, int state,
                                      int configuration)
 {
-    struct rlimit most = { OUTPUT_MAX, OUTPUT_MAX };
     char number[16];
     sigset_t none;
 
-    setpgid(0, 0);
+    setpgid(0, 0); /* whoever is first */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     dup2(upgrade->output, STDOUT_FILENO);
@@ -51,7 +49,7 @@ static _Noreturn void become_program(const struct upgrade *upgrade, char **argum
     fcntl(state, F_SETFD, 0);
     fcntl(configuration, F_SETFD, 0);
     snprintf(number, sizeof(number), "%d", state);
-    if (setrlimit(RLIMIT_FSIZE, &most) == 0 && setenv(HERITAGE_VARIABLE, number, 1) == 0)
+    if (setenv(HERITAGE_VARIABLE, number, 1) == 0)
         fexecve(upgrade->program, arguments, environ);
     dprintf(STDERR_FILENO, "%s: %s\n", upgrade->executable,
             errno == ENOEXEC || errno == ENOENT ? "not a program" : strerror(errno));
@@ -71,6 +69,7 @@ static int start_child(struct upgrade *upgrade, const struct master_start *start
     free(arguments);
     if (upgrade->child < 0)
         return failure_errno(why, EX_OSERR, error, "cannot start the new program");
+    setpgid(upgrade->child, upgrade->child);
     return 0;
 }
 
@@ -99,8 +98,10 @@ int preflight_start(struct master *master, struct failure *why)
         return failure_errno(why, EX_OSERR, errno, "cannot open %s",
                              upgrade->executable[0] == '\0' ? "the program, its path is not known"
                                                             : upgrade->executable);
-    upgrade->output = memfd_create("forkechod-preflight", MFD_CLOEXEC);
-    if (upgrade->output < 0)
+    /* Who has more to say than this says it in vain. */
+    upgrade->output = memfd_create("forkechod-preflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (upgrade->output < 0 || ftruncate(upgrade->output, OUTPUT_MAX) < 0 ||
+        fcntl(upgrade->output, F_ADD_SEALS, F_SEAL_GROW) < 0)
         return failure_errno(why, EX_OSERR, errno, "cannot hear the new program");
     return hand_state(master, why);
 }
@@ -167,8 +168,9 @@ void preflight_end(struct upgrade *upgrade)
 {
     if (upgrade->child > 0) {
         kill(-upgrade->child, SIGKILL);
-        kill(upgrade->child, SIGKILL); /* it may have no group of its own yet */
-        waitpid(upgrade->child, NULL, 0);
+        /* Its children, too: this process is their reaper. */
+        while (waitpid(-upgrade->child, NULL, 0) > 0) {
+        }
     }
     if (upgrade->output >= 0)
         close(upgrade->output);

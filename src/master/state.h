@@ -218,11 +218,11 @@ bool upgrade_is_done(struct master *master);
 /* preflight.c */
 /* Starts the new program as a child that reads the state and the configuration. 0 or -1. */
 int preflight_start(struct master *master, struct failure *why);
-/* What has come of it, once it is reaped: 0, or -1 with the reason; all its lines in either case.
+/* What has come of it, once it has ended: 0, or -1 with the reason; all its lines in either case.
  */
 int preflight_judge(const struct upgrade *upgrade, const siginfo_t *info,
                     struct conf_mistakes *lines, struct failure *why);
-/* Kills the child if it lives still, reaps it, and closes what it was started with. */
+/* Kills what lives of the child's group, reaps all of it, and closes what it was started with. */
 void preflight_end(struct upgrade *upgrade);
 
 /* succession.c */

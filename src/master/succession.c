@@ -216,6 +216,7 @@ static int leave_configuration(const struct conf *conf, struct failure *why)
 
 static void leave_process(const struct master *master, struct heritage_process *process)
 {
+    size_t lost = log_waits(); /* unless the log takes them before */
     *process = (struct heritage_process){ .pid = getpid(),
                                           .uid = master->identity.uid,
                                           .gid = master->identity.gid,
@@ -229,9 +230,9 @@ static void leave_process(const struct master *master, struct heritage_process *
                                           .upgrades = (int64_t)master->upgrade.number,
                                           .upgrade_wanted = master->upgrade.wanted,
                                           .next_sample_ms = (int64_t)master->next_sample_ms,
-                                          .log_dropped =
-                                              (int64_t)(master->log_dropped_before + log_dropped()),
-                                          .log_owed = (int64_t)log_owed(),
+                                          .log_dropped = (int64_t)(master->log_dropped_before +
+                                                                   log_dropped() + lost),
+                                          .log_untold = (int64_t)(log_untold() + lost),
                                           .log_switch = master->log_switch };
     memcpy(process->user, master->user, sizeof(process->user));
 }
@@ -281,7 +282,7 @@ static int take_process(struct master *master, const struct heritage *heritage, 
     master->reload.number = (uint64_t)process->reloads;
     master->next_sample_ms = (uint64_t)process->next_sample_ms;
     master->log_dropped_before = (uint64_t)process->log_dropped;
-    log_owe((uint64_t)process->log_owed);
+    log_add_untold((uint64_t)process->log_untold);
     master->reload.rejected = atomic_load(&master->board.header->reload_rejected);
     return 0;
 }

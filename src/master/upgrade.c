@@ -105,10 +105,10 @@ void upgrade_reap(struct master *master)
     struct failure why;
     siginfo_t info = { .si_pid = 0 };
 
-    if (upgrade->child <= 0 || waitid(P_PID, (id_t)upgrade->child, &info, WEXITED | WNOHANG) < 0 ||
+    if (upgrade->child <= 0 ||
+        waitid(P_PID, (id_t)upgrade->child, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
         info.si_pid == 0)
         return;
-    upgrade->child = 0;
     if (preflight_judge(upgrade, &info, &lines, &why) < 0) {
         reject(master, &lines, &why);
     } else {
