@@ -61,7 +61,8 @@ void upgrade_arrived(struct master *master, const struct heritage *heritage)
     master->upgrade.wanted = heritage->process.upgrade_wanted;
     atomic_fetch_add(&header->upgrades, 1);
     snprintf(header->program, sizeof(header->program), "%s", VERSION);
-    master->life = LIFE_SERVES;
+    master_enter(master, LIFE_SERVES);
+    audit_remember(master);
     master->reload.wanted = master->reload.forced = true;
     watch_reap(master);
 }

@@ -142,7 +142,7 @@ static bool is_known_group(const struct master *master, pid_t group)
     for (unsigned int i = 0; i < BOARD_BLOCKS; i++)
         if (master->generations[i].state != GENERATION_NONE && master->generations[i].pid == group)
             return true;
-    return false;
+    return group == master->upgrade.child; /* the program that is looked at */
 }
 
 static void check_children(const struct master *master, const struct processes *processes,
@@ -170,6 +170,8 @@ static unsigned int known_descriptors(const struct master *master)
                  master->generations[i].channel.fd >= 0;
     for (size_t i = 0; i < master->store.count; i++)
         count += master->store.sockets[i].fd >= 0;
+    count += master->upgrade.program >= 0;
+    count += master->upgrade.output >= 0;
     return count;
 }
 

@@ -41,7 +41,7 @@ static bool has_same_sockets(const struct socket_set *a, const struct socket_set
 static int keep_drained(struct master *master, struct service_state *service,
                         const struct service *image, struct failure *why)
 {
-    service->next_image = copy_image(image);
+    service->next_image = reload_copy_image(image);
     if (service->next_image == NULL)
         return failure_set(why, EX_OSERR, "out of memory");
     service->next_sockets.count = 0;

@@ -26,6 +26,14 @@ static void ask_reload(struct master *master, struct control_client *client, cha
     client->deadline_ms = 0;
 }
 
+static void ask_upgrade(struct master *master, struct control_client *client, char **words)
+{
+    (void)words;
+    master->upgrade.wanted = true;
+    client->upgrade = master->upgrade.number + 1;
+    client->deadline_ms = 0;
+}
+
 /* The service that is named, or an answer that there is none. */
 static struct service_state *find(struct master *master, struct control_client *client,
                                   const char *name)
@@ -204,7 +212,7 @@ static const struct request {
     { "resume", 1, 1, ask_resume },     { "drain", 0, 1, ask_drain },
     { "kill", 1, WORDS_MAX, ask_kill }, { "kill-client", 1, 1, ask_kill_client },
     { "log", 1, 1, ask_log },           { "scale", 2, 2, ask_scale },
-    { "check", 0, 0, ask_check },
+    { "check", 0, 0, ask_check },       { "upgrade", 0, 0, ask_upgrade },
 };
 
 enum { REQUESTS = sizeof(requests) / sizeof(requests[0]) };

@@ -141,10 +141,10 @@ struct master {
     char pid_path[PATH_MAX];
     unsigned int fixed_descriptors; /* open from the start to the end */
     enum board_life life;
-    int status;          /* the exit status, once stopping */
-    int log_switch;      /* the operator's log level, as in syslog(3); -1: as configured */
+    int status;                  /* the exit status, once stopping */
+    int log_switch;              /* the operator's log level, as in syslog(3); -1: as configured */
     uint64_t log_dropped_before; /* by the programs that were here before an upgrade */
-    uint64_t drained_ms; /* while it drains: when it stops taking clients */
+    uint64_t drained_ms;         /* while it drains: when it stops taking clients */
     uint64_t end_at_ms, kill_at_ms;
     uint64_t now_ms, last_turn_ms, lenient_until_ms, next_second_ms, next_sample_ms,
         next_watchdog_ms;

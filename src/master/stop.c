@@ -11,7 +11,6 @@ static void abandon_reload(struct master *master)
         master->services[i]->restart_at_ms = 0;
     conf_free(master->reload.conf);
     master->reload.conf = NULL;
-    upgrade_abandon(master);
     /* Also to those who asked for the next one. */
     master->reload.number++;
     control_answer(master, false, &master->reload.remarks, "the daemon is stopping");
@@ -58,6 +57,7 @@ void stop_begin(struct master *master, bool at_once)
         return;
     }
     if (master->life != LIFE_DRAINS) {
+        upgrade_abandon(master);
         systemd_stopping("stopping");
         log_event(EVENT_STOP, NULL, "%u sessions, %s", board_live(&master->board),
                   at_once  ? "ended at once"

@@ -37,13 +37,14 @@ void upgrade_init(struct master *master)
         upgrade->executable[length - tail] = '\0';
 }
 
-void upgrade_is_done(struct master *master)
+bool upgrade_is_done(struct master *master)
 {
     if (master->upgrade.from[0] == '\0')
-        return;
+        return false;
     log_event(EVENT_UPGRADED, NULL, "from forkechod %s to forkechod " VERSION,
               master->upgrade.from);
     master->upgrade.from[0] = '\0';
+    return true;
 }
 
 /* Back to how it was. */
