@@ -50,7 +50,7 @@ def first_client_again():
 def no_capability():
     with connect("127.0.0.1:7") as client:
         asks(client, b"x")
-        processes = wait_until("a session", lambda: len(machine.daemon()) == 3 and machine.daemon())
+        processes = wait_until("a session", lambda: len(machine.daemon()) == 4 and machine.daemon())
         for process in processes:
             facts = status(process.pid)
             for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"):

@@ -1,5 +1,6 @@
 """The daemon as systemd runs it: what an administrator types, and what he sees."""
 
+import json
 import re
 import time
 
@@ -33,7 +34,7 @@ def installed():
 @case("systemctl status says what is served")
 def status_line():
     text = wait_until("STATUS", lambda: machine.show("StatusText"))
-    assert re.search(r"\b1 service\b", text), text
+    assert re.search(r"\b2 services\b", text), text
     assert text in machine.out("systemctl status forkechod")
 
 
@@ -42,7 +43,7 @@ def process_tree():
     with connect("127.0.0.1:7") as client:
         asks(client, b"x")
         port = client.getsockname()[1]
-        counted = "forkechod: master [1 service, 1 session]"
+        counted = "forkechod: master [2 services, 1 session]"
         wait_until("the client is counted", lambda: counted in machine.titles())
         lines = machine.out("ps -e --forest -o user:12,args | grep '[f]orkechod: '").splitlines()
         users, shapes = zip(*(re.match(r"(\S+)( .*)", line).groups() for line in lines))
@@ -50,16 +51,29 @@ def process_tree():
         assert shapes[0].endswith(counted), lines
         assert re.search(r"\\_ forkechod: listener echo \[1/256\]", shapes[1]), lines
         assert re.search(rf"\\_ forkechod: session echo 127\.0\.0\.1:{port}", shapes[2]), lines
+        assert re.search(r"\\_ forkechod: listener status \[0/16\]", shapes[3]), lines
         depths = [line.index("forkechod:") for line in shapes]
-        assert depths == sorted(set(depths)), lines
-        assert len(machine.out("pgrep forkechod").split()) == 3
+        assert depths[:3] == sorted(set(depths)) and depths[3] == depths[1], lines
+        assert len(machine.out("pgrep forkechod").split()) == 4
+
+
+@case("root can read the status service, and nobody else")
+def status_service():
+    answer = exchange(f"unix:/proc/{machine.leader}/root/run/forkechod/status",
+                      b"GET /status.json HTTP/1.0\r\n\r\n")
+    head, body = answer.split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 200 OK"), head
+    services = json.loads(body)["services"]
+    assert [service["name"] for service in services] == ["echo", "status"], services
+    assert services[0]["listen"] == ["127.0.0.1:7", "[::1]:7"], services[0]
+    assert machine.out("stat --format=%a,%U /run/forkechod/status") == "600,forkechod"
 
 
 @case("the master has the one capability that it needs; listener and session have none")
 def capabilities():
     with connect("127.0.0.1:7") as client:
         asks(client, b"x")
-        processes = wait_until("a session", lambda: len(machine.daemon()) == 3 and machine.daemon())
+        processes = wait_until("a session", lambda: len(machine.daemon()) == 4 and machine.daemon())
         for process in processes:
             facts = status(process.pid)
             may = CAP_NET_BIND_SERVICE if process.title.startswith("forkechod: master") else 0

@@ -42,7 +42,7 @@ def privileges():
     user = machine.out("id --user forkechod")
     with connect(ECHO) as client:
         asks(client, b"x")
-        wait_until("a session", lambda: len(machine.daemon()) == 3)
+        wait_until("a session", lambda: len(machine.daemon()) == 4)
         for process in machine.daemon():
             facts = status(process.pid)
             if process.title.startswith("forkechod: master"):

@@ -12,6 +12,8 @@ from tap import case, run
 
 SECTIONS = {"DAEMON": "daemon", "SERVICE": "defaults", "ONLY": "service echo"}
 SERVED = {"handler": "echo", "listen": "127.0.0.1:7 [::1]:7"}
+STATUS = {"handler": "status", "listen": "unix:/run/forkechod/status", "socket_mode": "0600",
+          "instances": "16"}
 BESIDE = {"listen": "7"}  # the second choice, as a comment
 
 
@@ -47,7 +49,8 @@ def expected():
 
 @case("the shipped file has every key of options.def, in its order, with its default and its help")
 def complete():
-    found = [part for part in parts() if part[3] != BESIDE.get(part[2])]
+    found = [part for part in parts()
+             if part[3] != BESIDE.get(part[2]) and part[0] != "service status"]
     wanted = list(expected())
     for have, want in zip(found, wanted):
         assert have[:-1] == want[:-1], f"{have[:-1]} where {want[:-1]} should stand"
@@ -57,8 +60,15 @@ def complete():
 
 @case("the line for all addresses stands beside the one for this machine")
 def beside():
-    found = [part[3:5] for part in parts() if part[2] == "listen"]
+    found = [part[3:5] for part in parts() if part[2] == "listen" and part[0] == "service echo"]
     assert found == [("7", True), (SERVED["listen"], False)], found
+
+
+@case("the status service is for root alone, and its keys have their own help")
+def status_service():
+    found = [part[2:] for part in parts() if part[0] == "service status"]
+    helps = {option.name: option.help for option in options()}
+    assert found == [(key, STATUS[key], False, helps[key]) for key in STATUS], found
 
 
 if __name__ == "__main__":

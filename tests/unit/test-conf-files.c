@@ -323,7 +323,7 @@ START_TEST(the_shipped_files_are_right_and_show_the_defaults)
 {
     struct conf *shipped = load_shipped("etc/forkechod.conf", false);
     ck_assert_str_eq(told, "");
-    ck_assert_uint_eq(shipped->count, 1);
+    ck_assert_uint_eq(shipped->count, 2);
     char *dump = dump_of(shipped);
     struct conf *uncommented = load_shipped("etc/forkechod.conf", true);
     char *again = dump_of(uncommented);
