@@ -81,7 +81,7 @@ static void keep_told(const struct conf_mistakes *mistakes)
 
 static struct conf *load_path(const char *path, const char *const *overrides)
 {
-    static const char *const handlers[] = { "echo", "discard", "upper", "next" };
+    static const char *const handlers[] = { "echo", "discard", "upper", "next", "http", "status" };
     struct conf_mistakes mistakes = { 0 };
     struct conf_request request = { .file = path,
                                     .overrides = overrides,
