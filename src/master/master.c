@@ -226,6 +226,7 @@ static int make_board(struct master *master, struct failure *why)
     struct board_header *header = master->board.header;
     atomic_store(&header->master, getpid());
     atomic_store(&header->started_s, (uint64_t)time(NULL));
+    snprintf(header->program, sizeof(header->program), "%s", VERSION);
     return 0;
 }
 

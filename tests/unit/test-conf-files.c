@@ -45,7 +45,7 @@ START_TEST(mistakes_come_in_the_order_of_files)
               "forkechod.conf.d/a.conf:1: neither a section nor a setting: \"x\" ([SECTION], "
               "or KEY = VALUE)\n"
               "forkechod.conf.d/a.conf:4: [service good] handler: not a handler \"x\" (echo, "
-              "discard, upper, next)\n"
+              "discard, upper, next, http, status)\n"
               "forkechod.conf.d/b.conf:2: [service good] backlog: not a number \"x\" (a "
               "number in decimal digits)\n"
               "forkechod.conf.d/c.conf: not a regular file\n"

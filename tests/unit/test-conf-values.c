@@ -192,11 +192,11 @@ START_TEST(an_unknown_handler_names_those_there_are)
 {
     ck_refused(GOOD_SERVICE "handler = telnet\n",
                "forkechod.conf:3: [service good] handler: not a handler \"telnet\" (echo, discard, "
-               "upper, next)\n");
+               "upper, next, http, status)\n");
     ck_refused(
         GOOD_SERVICE "handler =\n",
         "forkechod.conf:3: [service good] handler: not a handler \"\" (echo, discard, upper, "
-        "next)\n");
+        "next, http, status)\n");
 }
 END_TEST
 
