@@ -2,4 +2,4 @@
 # need root.
 EXTRA_DIST += tests/boot/make-trees tests/boot/machine.py tests/boot/activation.py \
 	tests/boot/bare.py tests/boot/journal.py tests/boot/package.py tests/boot/restart.py \
-	tests/boot/service.py tests/boot/sysv.py
+	tests/boot/service.py tests/boot/sysv.py tests/boot/upgrade.py

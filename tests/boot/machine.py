@@ -59,6 +59,7 @@ class Machine:
         command += [f"--bind-ro={bind}" for bind in binds]
         command += [] if network else ["--private-network"]
         self.leader = None
+        self._newer = 0
         self._console = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             command + [start],
@@ -144,6 +145,17 @@ class Machine:
     def install(self):
         """Installs the packages as dpkg does; the service is then running, where systemd is."""
         self.run("dpkg --install /packages/forkechod_*.deb /packages/forkecho_*.deb", seconds=120)
+
+    def newer_package(self):
+        """The path of the daemon's package as a newer version, which differs in that alone."""
+        self._newer += 1
+        path = f"/tmp/newer-{self._newer}"
+        self.run(
+            f"dpkg-deb --raw-extract /packages/forkechod_*.deb {path}"
+            f" && sed -i 's/^Version: .*/&+newer{self._newer}/' {path}/DEBIAN/control"
+            f" && dpkg-deb -Znone --build {path} {path}.deb && rm -r {path}"
+        )
+        return f"{path}.deb"
 
     def configure(self, text, name="test"):
         """Writes a file of /etc/forkechod.conf.d."""

@@ -6,9 +6,9 @@ import signal
 import time
 
 from machine import Machine, kill_and_wait, taken, wait_until
-from clients import asks, connect, exchange, is_refused
+from clients import Load, asks, connect, exchange, is_refused
 from processes import status
-from tap import case, run
+from tap import case, note, run
 
 SCRIPT = "/etc/init.d/forkechod"
 PID_FILE = "/run/forkechod/forkechod.pid"
@@ -105,6 +105,42 @@ def try_restart_running():
     assert machine.master() not in (None, before)
 
 
+@case("upgrade: 0, in the same process, with the same rights and no more")
+def upgrade():
+    def facts():
+        found = status(machine.master())
+        return {name: found[name] for name in ("Uid", "Gid", "CapPrm", "CapEff", "CapBnd")}
+
+    before, held = machine.master(), facts()
+    with connect(ECHO) as client:
+        assert asks(client, b"before") == b"before"
+        for _ in range(2):
+            assert lsb("upgrade") == 0
+            assert asks(client, b"after") == b"after"
+    assert machine.master() == before and facts() == held, (facts(), held)
+    assert lsb("status") == 0
+    machine.configure("[service discard]\nhandler = discard\nlisten = 127.0.0.1:9\n")
+    assert lsb("reload") == 0
+    assert exchange("127.0.0.1:9", b"hello") == b""
+    machine.configure("")
+    assert lsb("reload") == 0
+
+
+@case("a newer package under load: no client is refused or cut, same process, new program", 120)
+def package():
+    before = machine.master()
+    with connect(ECHO) as client, Load("steady", ECHO, 4) as load:
+        assert asks(client, b"before") == b"before"
+        machine.run(f"dpkg --install {machine.newer_package()}", seconds=100)
+        result = load.finish()
+        assert asks(client, b"after") == b"after"
+    note(result)
+    assert result.answered > 50 and not result.lost, result
+    assert machine.master() == before
+    running = os.stat(f"/proc/{before}/exe").st_ino
+    assert running == os.stat(machine.path("/usr/sbin/forkechod")).st_ino
+
+
 @case("stop: 0, nothing of the daemon is left, and the port is free")
 def stop():
     assert lsb("stop") == 0
@@ -118,6 +154,7 @@ def when_stopped():
     assert lsb("status") == 3
     assert lsb("stop") == 0
     assert lsb("reload") == 7
+    assert lsb("upgrade") == 7
     assert lsb("try-restart") == 0
     assert not machine.daemon()
 
