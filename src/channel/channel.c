@@ -94,9 +94,11 @@ int channel_receive(struct channel *channel, struct record *record)
     ssize_t got;
     do
         got = recv(channel->fd, record, sizeof(*record), MSG_DONTWAIT | MSG_TRUNC);
-    while (got < 0 && errno == EINTR);
+    /* With ECONNRESET the kernel tells, once, that the peer went without having read everything.
+     * What it said last is still there behind that. */
+    while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     if (got < 0)
-        return errno == EAGAIN ? 0 : errno == ECONNRESET ? -EPIPE : -errno;
+        return errno == EAGAIN ? 0 : -errno;
     if (got == 0)
         return -EPIPE;
     if (got != (ssize_t)sizeof(*record) || record->version != CHANNEL_VERSION)

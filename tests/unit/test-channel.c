@@ -100,6 +100,21 @@ START_TEST(a_dead_peer_is_told_from_a_silent_one)
 }
 END_TEST
 
+START_TEST(what_a_peer_said_last_arrives_though_it_read_nothing)
+{
+    struct record record = { .kind = RECORD_GO };
+    ck_assert_int_eq(channel_send(&down, &record, true), 0);
+    for (unsigned int i = 0; i < 3; i++)
+        send_number(i, false);
+    channel_close(&up);
+    for (unsigned int i = 0; i < 3; i++) {
+        ck_assert_int_eq(channel_receive(&down, &record), 1);
+        ck_assert_uint_eq(record.count, i);
+    }
+    ck_assert_int_eq(channel_receive(&down, &record), -EPIPE);
+}
+END_TEST
+
 START_TEST(a_record_of_another_size_or_version_is_not_believed)
 {
     struct record record = { .version = CHANNEL_VERSION + 1, .kind = RECORD_READY }, got;
@@ -130,6 +145,7 @@ int main(void)
     tcase_add_test(cases, a_peer_that_does_not_read_costs_records_and_never_time);
     tcase_add_test(cases, what_must_arrive_waits_its_turn);
     tcase_add_test(cases, a_dead_peer_is_told_from_a_silent_one);
+    tcase_add_test(cases, what_a_peer_said_last_arrives_though_it_read_nothing);
     tcase_add_test(cases, a_record_of_another_size_or_version_is_not_believed);
     tcase_add_test(cases, a_text_without_an_end_is_given_one);
     Suite *suite = suite_create("channel");
