@@ -148,7 +148,9 @@ struct board_slot {
     _Atomic uint32_t state; /* enum board_slot_state */
     uint32_t block;
     int32_t pid;
-    uint32_t turn;     /* clients that the slot has had before; never set back */
+    uint32_t turn; /* clients that the slot has had before; never set back */
+    _Atomic uint32_t
+        killed;        /* the turn that the operator has asked to end; written by the master */
     uint32_t pool;     /* the process is a worker; who its client is, it says itself */
     uint64_t since_us; /* CLOCK_MONOTONIC: the session's begin, the worker's birth */
     char client[BOARD_CLIENT_MAX];
@@ -297,6 +299,9 @@ struct board_sum {
 };
 
 void board_sum(const struct board *board, uint32_t service, struct board_sum *sum);
+/* Whether a block counts as many live sessions as its slots hold. Of a pool, and of one that would
+ * not hold still, nothing else is known. */
+bool board_block_agrees(const struct board *board, unsigned int block);
 /* Its entry, whole; false when there is none of that index. */
 bool board_read_service(const struct board *board, uint32_t service, struct board_service *out);
 /* Around the master's changes of an entry. */

@@ -149,6 +149,24 @@ void board_sum(const struct board *board, uint32_t service, struct board_sum *su
             add_live_bytes(board, i, sum);
 }
 
+bool board_block_agrees(const struct board *board, unsigned int index)
+{
+    const struct board_block *block = &board->blocks[index];
+    uint32_t before;
+
+    for (int tries = 0; tries < SEQUENCE_TRIES; tries++) {
+        if (!sequence_read_begin(&block->sequence, tries, &before))
+            continue;
+        uint32_t live = block->live, held = 0;
+        int64_t slot = -1;
+        while ((slot = board_next(board, index, slot)) >= 0)
+            held += board->slot[slot].state == SLOT_LIVE;
+        if (sequence_read_end(&block->sequence, before))
+            return block->pool != 0 || live == held;
+    }
+    return true;
+}
+
 bool board_read_service(const struct board *board, uint32_t service, struct board_service *out)
 {
     const struct board_service *entry = &board->services[service];

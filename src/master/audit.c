@@ -1,247 +1,184 @@
 /* Whether the board, the processes and the descriptors agree: forkechoctl's `check`. Sessions come
- * and go while it looks, so that what it finds is believed only when it stays. */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+ * and go while it looks, so that what it finds counts only when every look of a second finds it. */
+#include "master/audit.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "log/log.h"
-#include "master/state.h"
+#include "master/requests.h"
 
-enum { TRIES = 10, PAUSE_MS = 100, LINES_MAX = 16, LINE_MAX_SIZE = 160 };
+enum { LOOKS = 10, PAUSE_MS = 100 };
 
-struct complaints {
-    char lines[LINES_MAX][LINE_MAX_SIZE];
-    unsigned int count;
+struct audit {
+    unsigned int looks;
+    uint64_t next_ms;
+    struct findings lasting; /* found by every look */
 };
 
-static void complain(struct complaints *complaints, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void complain(struct complaints *complaints, const char *format, ...)
+void look_find(struct look *look, const char *format, ...)
 {
     va_list arguments;
-    if (complaints->count == LINES_MAX)
+    if (look->found.count == FINDINGS_MAX)
         return;
     va_start(arguments, format);
-    vsnprintf(complaints->lines[complaints->count++], LINE_MAX_SIZE, format, arguments);
+    vsnprintf(look->found.text[look->found.count++], FINDING_ROOM, format, arguments);
     va_end(arguments);
 }
 
-/* A process as /proc shows it. */
-struct process {
-    pid_t pid, parent, group;
-    char state;
-};
-
-struct processes {
-    struct process *all;
-    size_t count, room;
-};
-
-/* proc(5): the name is in parentheses and may hold anything. */
-static bool read_process(const char *pid, struct process *out)
+static void look_at_generation(struct look *look, unsigned int index)
 {
-    char path[64], text[512];
-    snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t got = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    if (got <= 0)
-        return false;
-    text[got] = '\0';
-    const char *rest = strrchr(text, ')');
-    out->pid = (pid_t)strtol(pid, NULL, 10);
-    return rest != NULL &&
-           sscanf(rest + 1, " %c %d %d", &out->state, &out->parent, &out->group) == 3;
-}
+    const struct generation *generation = &look->master->generations[index];
+    const struct board *board = &look->master->board;
+    const struct board_block *block = &board->blocks[index];
+    const char *name = look->master->services[generation->service]->name;
+    int64_t slot = -1;
 
-static void read_processes(struct processes *processes)
-{
-    const struct dirent *entry;
-    DIR *proc = opendir("/proc");
-    while (proc != NULL && (entry = readdir(proc)) != NULL) {
-        struct process process;
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
-            !read_process(entry->d_name, &process))
-            continue;
-        if (processes->count == processes->room) {
-            size_t room = 2 * processes->room + 64;
-            struct process *more = reallocarray(processes->all, room, sizeof(*more));
-            if (more == NULL)
-                break;
-            processes->all = more;
-            processes->room = room;
-        }
-        processes->all[processes->count++] = process;
+    if (block->used != generation->number || block->service != generation->service ||
+        block->pid != generation->pid)
+        look_find(look, "service %s: block %u of the board is not that of its listener %d", name,
+                  index, generation->pid);
+    if (!board_block_agrees(board, index))
+        look_find(look, "service %s: block %u counts other live sessions than its slots hold", name,
+                  index);
+    if (generation->state != GENERATION_DEAD) {
+        look_expect(look, generation->pid, generation->pid);
+        if (getpgid(generation->pid) != generation->pid)
+            look_find(look, "service %s: its listener %d is gone", name, generation->pid);
     }
-    if (proc != NULL)
-        closedir(proc);
+    while ((slot = board_next(board, index, slot)) >= 0) {
+        const struct board_slot *row = &board->slot[slot];
+        pid_t pid = row->pid;
+        if (row->block != index)
+            look_find(look, "service %s: slot %lld is another block's", name, (long long)slot);
+        if (row->state != SLOT_LIVE) /* it is being forked */
+            continue;
+        look->sessions++;
+        look_expect(look, pid, generation->pid);
+        if (getpgid(pid) != generation->pid)
+            look_find(look, "service %s: slot %lld holds process %d, which is not in its group",
+                      name, (long long)slot, pid);
+    }
 }
 
-static bool is_in_group(const struct processes *processes, pid_t pid, pid_t group)
+static void look_at_board(struct look *look)
 {
-    for (size_t i = 0; i < processes->count; i++)
-        if (processes->all[i].pid == pid)
-            return processes->all[i].group == group;
+    const struct board *board = &look->master->board;
+    for (unsigned int i = 0; i < BOARD_BLOCKS; i++)
+        if (look->master->generations[i].state != GENERATION_NONE)
+            look_at_generation(look, i);
+        else if (board->blocks[i].used != 0)
+            look_find(look, "block %u of the board is used by no generation", i);
+    for (uint32_t i = 0; i < board->slots; i++) {
+        uint32_t chunk = i / BOARD_CHUNK, owner = board->owners[chunk];
+        if (owner == 0 && board->slot[i].state != SLOT_FREE)
+            look_find(look, "slot %u of the board is in use, and nobody's", i);
+        if (i % BOARD_CHUNK == 0 && owner != 0 &&
+            (owner > BOARD_BLOCKS || board->blocks[owner - 1].used == 0))
+            look_find(look, "chunk %u of the board belongs to block %u, which is free", chunk,
+                      owner - 1);
+    }
+}
+
+static void look_at_services(struct look *look)
+{
+    const struct master *master = look->master;
+    for (uint32_t i = 0; i < master->service_count && master->life != LIFE_STOPS; i++) {
+        const struct service_state *service = master->services[i];
+        if (service->image != NULL && !service->switches.drained && service->current == NULL &&
+            service->restart_at_ms == 0)
+            look_find(look, "service %s has no listener, and none is due", service->name);
+    }
+}
+
+static bool has(const struct findings *findings, const char *text)
+{
+    for (unsigned int i = 0; i < findings->count; i++)
+        if (strcmp(findings->text[i], text) == 0)
+            return true;
     return false;
 }
 
-/* One generation: its block, its slots and the processes of its group. */
-static void check_generation(struct master *master, unsigned int index,
-                             const struct processes *processes, struct complaints *complaints)
+/* Strikes out what this look did not find again. */
+static void keep_lasting(struct findings *lasting, const struct findings *found)
 {
-    const struct generation *generation = &master->generations[index];
-    const struct board_block *block = &master->board.blocks[index];
-    const char *name = master->services[generation->service]->name;
-    uint32_t slots = 0, members = 0;
-    int64_t slot = -1;
+    unsigned int kept = 0;
+    for (unsigned int i = 0; i < lasting->count; i++)
+        if (has(found, lasting->text[i]))
+            memmove(lasting->text[kept++], lasting->text[i], FINDING_ROOM);
+    lasting->count = kept;
+}
 
-    if (block->used != generation->number || block->service != generation->service)
-        complain(complaints, "service %s: block %u is another generation's", name, index);
-    while ((slot = board_next(&master->board, index, slot)) >= 0) {
-        pid_t pid = master->board.slot[slot].pid;
-        slots++;
-        if (!is_in_group(processes, pid, generation->pid))
-            complain(complaints, "service %s: slot %lld: process %d is not in its group", name,
-                     (long long)slot, pid);
+static void answer(const struct look *look, const struct findings *lasting,
+                   const struct control_client *client)
+{
+    control_say(client, lasting->count == 0 ? "ok" : "rejected");
+    for (unsigned int i = 0; i < lasting->count; i++)
+        control_say(client, "%s", lasting->text[i]);
+    if (lasting->count == 0)
+        control_say(client, "all agree: sessions %u, processes %zu, descriptors %u", look->sessions,
+                    look->count + 1, look->descriptors);
+    if (look->blind)
+        control_say(client, "/proc hides processes here: strangers were not looked for");
+}
+
+/* One look. Returns whether the audit is over; then all who wait for it have their answer. */
+static bool look(struct master *master, struct audit *audit)
+{
+    struct look *look = calloc(1, sizeof(*look));
+    if (look == NULL)
+        return false; /* at the next one, perhaps */
+    look->master = master;
+    look_at_board(look);
+    look_at_services(look);
+    look_at_processes(look);
+    look_at_descriptors(look);
+    if (audit->looks++ == 0)
+        audit->lasting = look->found;
+    else
+        keep_lasting(&audit->lasting, &look->found);
+    audit->next_ms = master->now_ms + PAUSE_MS;
+    bool over = audit->lasting.count == 0 || audit->looks == LOOKS;
+    for (int i = 0; over && i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_client *client = &master->control.clients[i];
+        if (client->fd < 0 || client->waits != WAIT_AUDIT)
+            continue;
+        answer(look, &audit->lasting, client);
+        control_hang_up(client);
     }
-    for (size_t i = 0; i < processes->count; i++)
-        members += processes->all[i].group == generation->pid;
-    uint32_t expected = slots + (generation->state != GENERATION_DEAD);
-    if (members != expected)
-        complain(complaints, "service %s: %u processes in group %d, and %u are known", name,
-                 members, generation->pid, expected);
-    if (block->pool == 0 && block->live != slots)
-        complain(complaints, "service %s: %u sessions are counted, and %u slots are in use", name,
-                 block->live, slots);
+    free(look->members);
+    free(look);
+    return over;
 }
 
-/* Blocks and chunks that belong to nobody. */
-static void check_board(struct master *master, struct complaints *complaints)
+enum control_wait request_check(const struct asked *asked)
 {
-    for (unsigned int i = 0; i < BOARD_BLOCKS; i++)
-        if (master->generations[i].state == GENERATION_NONE && master->board.blocks[i].used != 0)
-            complain(complaints, "block %u is in use by no generation", i);
-    for (uint32_t i = 0; i < master->board.chunks; i++) {
-        uint32_t owner = master->board.owners[i];
-        if (owner > BOARD_BLOCKS ||
-            (owner != 0 && master->generations[owner - 1].state == GENERATION_NONE))
-            complain(complaints, "chunk %u belongs to block %u, which no generation uses", i,
-                     owner);
-    }
+    struct master *master = asked->master;
+    if (master->audit == NULL)
+        master->audit = calloc(1, sizeof(*master->audit));
+    if (master->audit != NULL)
+        return WAIT_AUDIT;
+    control_say(asked->client, "error: out of memory");
+    return WAIT_NOTHING;
 }
 
-static bool is_known_group(const struct master *master, pid_t group)
+uint64_t audit_due(const struct master *master)
 {
-    for (unsigned int i = 0; i < BOARD_BLOCKS; i++)
-        if (master->generations[i].state != GENERATION_NONE && master->generations[i].pid == group)
-            return true;
-    return group == master->upgrade.child; /* the program that is looked at */
+    /* Not 0, which is none. */
+    return master->audit == NULL ? 0 : master->audit->next_ms | 1;
 }
 
-static void check_children(const struct master *master, const struct processes *processes,
-                           struct complaints *complaints)
+void audit_go_on(struct master *master)
 {
-    pid_t self = getpid();
-    for (size_t i = 0; i < processes->count; i++) {
-        const struct process *process = &processes->all[i];
-        if (process->parent == self && process->state == 'Z')
-            complain(complaints, "process %d has ended and was not waited for", process->pid);
-        else if (process->parent == self && !is_known_group(master, process->group))
-            complain(complaints, "process %d is a child that belongs to no service", process->pid);
-    }
-}
-
-/* Those that come and go. */
-static unsigned int known_descriptors(const struct master *master)
-{
-    int log[2];
-    unsigned int count = (unsigned int)log_descriptors(log);
-    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
-        count += master->control.clients[i].fd >= 0;
-    for (int i = 0; i < BOARD_BLOCKS; i++)
-        count += master->generations[i].state != GENERATION_NONE &&
-                 master->generations[i].channel.fd >= 0;
-    for (size_t i = 0; i < master->store.count; i++)
-        count += master->store.sockets[i].fd >= 0;
-    count += master->upgrade.program >= 0;
-    count += master->upgrade.output >= 0;
-    return count;
-}
-
-/* 0 when they cannot be counted. */
-static unsigned int open_descriptors(void)
-{
-    unsigned int open = 0;
-    const struct dirent *entry;
-    DIR *folder = opendir("/proc/self/fd");
-    if (folder == NULL)
-        return 0;
-    while ((entry = readdir(folder)) != NULL)
-        open += entry->d_name[0] != '.';
-    closedir(folder);
-    return open - 1; /* without the folder's own */
-}
-
-void audit_remember(struct master *master)
-{
-    master->fixed_descriptors = open_descriptors() - known_descriptors(master);
-}
-
-static void check_descriptors(const struct master *master, struct complaints *complaints)
-{
-    unsigned int open = open_descriptors();
-    unsigned int known = master->fixed_descriptors + known_descriptors(master);
-    if (open != 0 && open != known)
-        complain(complaints, "the master has %u descriptors open, and knows of %u", open, known);
-}
-
-static void look(struct master *master, struct complaints *complaints)
-{
-    struct processes processes = { 0 };
-    read_processes(&processes);
-    for (unsigned int i = 0; i < BOARD_BLOCKS; i++)
-        if (master->generations[i].state != GENERATION_NONE)
-            check_generation(master, i, &processes, complaints);
-    check_board(master, complaints);
-    check_children(master, &processes, complaints);
-    check_descriptors(master, complaints);
-    free(processes.all);
-}
-
-static void tell(struct master *master, struct control_client *client,
-                 const struct complaints *complaints)
-{
-    control_say(client, complaints->count == 0 ? "ok" : "rejected");
-    for (unsigned int i = 0; i < complaints->count; i++)
-        control_say(client, "%s", complaints->lines[i]);
-    if (complaints->count == 0)
-        control_say(client, "%u sessions: slots, processes, groups and descriptors agree",
-                    board_live(&master->board));
-    control_hang_up(client);
-}
-
-void audit_begin(struct master *master, struct control_client *client)
-{
-    client->audits = TRIES;
-    client->audit_ms = master->now_ms;
-    client->deadline_ms = 0;
-}
-
-void audit_due(struct master *master, struct control_client *client)
-{
-    struct complaints complaints = { .count = 0 };
-    if (client->audits == 0 || master->now_ms < client->audit_ms)
+    if (master->audit == NULL || master->now_ms < master->audit->next_ms ||
+        !look(master, master->audit))
         return;
-    look(master, &complaints);
-    client->audits--;
-    client->audit_ms = master->now_ms + PAUSE_MS;
-    if (complaints.count == 0 || client->audits == 0)
-        tell(master, client, &complaints);
+    audit_end(master);
+}
+
+void audit_end(struct master *master)
+{
+    free(master->audit);
+    master->audit = NULL;
 }

@@ -62,11 +62,6 @@ void control_close(struct master *master)
     control->fd = -1;
 }
 
-static bool awaits_request(const struct control_client *client)
-{
-    return client->reload == 0 && client->upgrade == 0 && client->audits == 0;
-}
-
 size_t control_collect(const struct master *master, struct pollfd *fds)
 {
     const struct control *control = &master->control;
@@ -75,8 +70,8 @@ size_t control_collect(const struct master *master, struct pollfd *fds)
         const struct control_client *client = &control->clients[i];
         /* Of one that has asked, only its end is of interest. */
         if (client->fd >= 0)
-            fds[count++] =
-                (struct pollfd){ .fd = client->fd, .events = awaits_request(client) ? POLLIN : 0 };
+            fds[count++] = (struct pollfd){ .fd = client->fd,
+                                            .events = client->waits == WAIT_REQUEST ? POLLIN : 0 };
     }
     /* Without a place the next client waits in the queue. */
     if (control->fd >= 0 && count < CONTROL_CLIENTS_MAX && master->now_ms >= control->rest_until_ms)
@@ -84,7 +79,7 @@ size_t control_collect(const struct master *master, struct pollfd *fds)
     return count;
 }
 
-void control_say(struct control_client *client, const char *format, ...)
+void control_say(const struct control_client *client, const char *format, ...)
 {
     char line[1024];
     va_list arguments;
@@ -96,54 +91,55 @@ void control_say(struct control_client *client, const char *format, ...)
     (void)!send(client->fd, line, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static void answer(struct control_client *client, bool accepted,
+/* Answers all who wait for this, up to the one of that number. */
+static void answer(struct master *master, enum control_wait what, uint64_t number, bool accepted,
                    const struct conf_mistakes *mistakes, const char *reason)
-{
-    control_say(client, accepted ? "ok" : "rejected");
-    if (reason != NULL)
-        control_say(client, "%s", reason);
-    for (size_t i = 0; i < mistakes->count; i++)
-        if (reason == NULL || strcmp(reason, mistakes->lines[i]) != 0)
-            control_say(client, "%s", mistakes->lines[i]);
-    control_hang_up(client);
-}
-
-void control_refuse_upgrade(struct master *master, const struct conf_mistakes *lines,
-                            const char *reason)
 {
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct control_client *client = &master->control.clients[i];
-        if (client->fd >= 0 && client->upgrade != 0 && client->upgrade <= master->upgrade.number)
-            answer(client, false, lines, reason);
+        if (client->fd < 0 || client->waits != what || client->number > number)
+            continue;
+        control_say(client, accepted ? "ok" : "rejected");
+        if (reason != NULL)
+            control_say(client, "%s", reason);
+        for (size_t j = 0; j < mistakes->count; j++)
+            if (reason == NULL || strcmp(reason, mistakes->lines[j]) != 0)
+                control_say(client, "%s", mistakes->lines[j]);
+        control_hang_up(client);
     }
 }
 
 void control_answer(struct master *master, bool accepted, const struct conf_mistakes *mistakes,
                     const char *reason)
 {
-    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-        struct control_client *client = &master->control.clients[i];
-        if (client->fd >= 0 && client->reload != 0 && client->reload <= master->reload.number)
-            answer(client, accepted, mistakes, reason);
-    }
+    answer(master, WAIT_RELOAD, master->reload.number, accepted, mistakes, reason);
 }
 
-/* Who asked for what. */
+void control_refuse_upgrade(struct master *master, const struct conf_mistakes *lines,
+                            const char *reason)
+{
+    answer(master, WAIT_UPGRADE, master->upgrade.number, false, lines, reason);
+}
+
+static void obey(struct master *master, struct control_client *client)
+{
+    client->waits = requests_obey(master, client);
+    if (client->waits == WAIT_NOTHING)
+        control_hang_up(client);
+}
+
 static void log_request(const struct control_client *client)
 {
     struct log_details details = LOG_DETAILS_NONE;
-    struct ucred peer = { 0 };
-    socklen_t size = sizeof(peer);
     char shown[128];
-    getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-    text_escape(client->line, strlen(client->line), shown, sizeof(shown));
-    details.pid = peer.pid;
-    log_event(EVENT_CONTROL, &details, "%s", shown);
+    details.pid = client->peer.pid;
+    log_event(EVENT_CONTROL, &details, "%s",
+              text_escape(client->line, client->length, shown, sizeof(shown)));
 }
 
 static void read_request(struct master *master, struct control_client *client)
 {
-    size_t room = sizeof(client->line) - 1 - client->length;
+    size_t room = sizeof(client->line) - client->length;
     ssize_t got = recv(client->fd, client->line + client->length, room, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -152,25 +148,24 @@ static void read_request(struct master *master, struct control_client *client)
         return;
     }
     client->length += (size_t)got;
-    client->line[client->length] = '\0';
-    char *end = strchr(client->line, '\n');
+    char *end = memchr(client->line, '\n', client->length);
     if (end != NULL) {
         *end = '\0';
+        client->length = (size_t)(end - client->line);
         log_request(client);
-        requests_obey(master, client);
-    } else if (client->length == sizeof(client->line) - 1) {
+        obey(master, client);
+    } else if (client->length == sizeof(client->line)) {
         control_say(client, "error: the request is longer than %zu bytes",
                     sizeof(client->line) - 1);
         control_hang_up(client);
     }
 }
 
-static bool may_ask(int fd)
+static bool may_ask(struct control_client *client)
 {
-    struct ucred peer;
-    socklen_t size = sizeof(peer);
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-           (peer.uid == 0 || peer.uid == geteuid());
+    socklen_t size = sizeof(client->peer);
+    return getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &client->peer, &size) == 0 &&
+           (client->peer.uid == 0 || client->peer.uid == geteuid());
 }
 
 static void accept_client(struct master *master)
@@ -190,7 +185,7 @@ static void accept_client(struct master *master)
     int room = ANSWER_ROOM;
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     *place = (struct control_client){ .fd = fd, .deadline_ms = master->now_ms + REQUEST_LIMIT_MS };
-    if (!may_ask(fd)) {
+    if (!may_ask(place)) {
         control_say(place, "error: only root and the daemon's own user may ask");
         control_hang_up(place);
     }
@@ -210,7 +205,7 @@ void control_dispatch(struct master *master, const struct pollfd *fds, size_t co
         struct control_client *client = &master->control.clients[i];
         if (!is_ready(fds, count, client->fd))
             continue;
-        if (awaits_request(client))
+        if (client->waits == WAIT_REQUEST)
             read_request(master, client);
         else
             control_hang_up(client);
@@ -219,37 +214,42 @@ void control_dispatch(struct master *master, const struct pollfd *fds, size_t co
         accept_client(master);
 }
 
-uint64_t control_next_ms(const struct master *master)
-{
-    uint64_t next = 0;
-    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-        const struct control_client *client = &master->control.clients[i];
-        if (client->fd >= 0 && client->audits > 0 && (next == 0 || client->audit_ms < next))
-            next = client->audit_ms;
-    }
-    return next;
-}
-
 void control_expire(struct master *master)
 {
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct control_client *client = &master->control.clients[i];
-        if (client->fd >= 0)
-            audit_due(master, client);
-        if (client->fd < 0 || client->deadline_ms == 0 || master->now_ms < client->deadline_ms)
+        if (client->fd < 0 || client->waits != WAIT_REQUEST || master->now_ms < client->deadline_ms)
             continue;
         control_say(client, "error: no request within %d s", REQUEST_LIMIT_MS / 1000);
         control_hang_up(client);
     }
 }
 
-bool control_is_quiet(const struct control *control)
+bool control_is_waiting(const struct master *master)
 {
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
-        if (control->clients[i].fd >= 0 &&
-            (control->clients[i].audits > 0 ||
-             (awaits_request(&control->clients[i]) && control->clients[i].length > 0)))
+        if (master->control.clients[i].fd >= 0 && master->control.clients[i].waits == WAIT_TURN)
+            return true;
+    return false;
+}
+
+void control_go_on(struct master *master)
+{
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_client *client = &master->control.clients[i];
+        if (client->fd >= 0 && client->waits == WAIT_TURN)
+            obey(master, client);
+    }
+}
+
+bool control_is_quiet(const struct control *control)
+{
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        const struct control_client *client = &control->clients[i];
+        if (client->fd >= 0 && (client->waits == WAIT_TURN || client->waits == WAIT_AUDIT ||
+                                (client->waits == WAIT_REQUEST && client->length > 0)))
             return false;
+    }
     return true;
 }
 
@@ -257,12 +257,34 @@ void control_leave(const struct control *control, struct heritage *heritage)
 {
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         const struct control_client *client = &control->clients[i];
+        int64_t number = (int64_t)client->number;
         if (client->fd >= 0)
             heritage->clients[heritage->client_count++] =
                 (struct heritage_client){ .fd = client->fd,
-                                          .reload = (int64_t)client->reload,
-                                          .upgrade = (int64_t)client->upgrade };
+                                          .reload = client->waits == WAIT_RELOAD ? number : 0,
+                                          .upgrade = client->waits == WAIT_UPGRADE ? number : 0 };
     }
+}
+
+/* A client of the program before this one. */
+static void take_client(struct master *master, struct control_client *to,
+                        const struct heritage_client *from, int64_t upgrades)
+{
+    *to = (struct control_client){ .fd = (int)from->fd,
+                                   .deadline_ms = master->now_ms + REQUEST_LIMIT_MS };
+    if (from->upgrade > upgrades) {
+        to->waits = WAIT_UPGRADE;
+        to->number = (uint64_t)from->upgrade;
+    } else if (from->upgrade > 0) {
+        /* This program is what it waited for, and its first reload the last step. */
+        to->waits = WAIT_RELOAD;
+        to->number = master->reload.number + 1;
+    } else if (from->reload > 0) {
+        to->waits = WAIT_RELOAD;
+        to->number = (uint64_t)from->reload;
+    }
+    if (!may_ask(to))
+        control_hang_up(to);
 }
 
 int control_take(struct master *master, const struct heritage *heritage, struct failure *why)
@@ -271,21 +293,9 @@ int control_take(struct master *master, const struct heritage *heritage, struct 
     control->fd = (int)heritage->process.control_socket;
     if (control->fd >= 0 && sockets_adopt(control->fd, &control->address, why) < 0)
         return -1;
-    for (size_t i = 0; i < heritage->client_count; i++) {
-        const struct heritage_client *from = &heritage->clients[i];
-        struct control_client *to = &control->clients[i % CONTROL_CLIENTS_MAX];
-        if (to->fd >= 0)
-            continue; /* more than there can be: they have to ask again */
-        *to = (struct control_client){ .fd = (int)from->fd,
-                                       .reload = (uint64_t)from->reload,
-                                       .upgrade = (uint64_t)from->upgrade };
-        /* This program is the upgrade that it waited for, and its first reload the last step. */
-        if (to->upgrade != 0 && from->upgrade <= heritage->process.upgrades) {
-            to->upgrade = 0;
-            to->reload = master->reload.number + 1;
-        }
-        if (awaits_request(to))
-            to->deadline_ms = master->now_ms + REQUEST_LIMIT_MS;
-    }
+    /* More than there can be have to ask again. */
+    for (size_t i = 0; i < heritage->client_count && i < CONTROL_CLIENTS_MAX; i++)
+        take_client(master, &control->clients[i], &heritage->clients[i],
+                    heritage->process.upgrades);
     return 0;
 }

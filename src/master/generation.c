@@ -161,10 +161,11 @@ int generation_start(struct generation *generation, const struct generation_seed
     return 0;
 }
 
-static void tell(struct generation *generation, struct record *record)
+static int tell(struct generation *generation, struct record *record)
 {
-    if (generation->channel.fd >= 0)
-        channel_send(&generation->channel, record, true);
+    if (generation->channel.fd < 0)
+        return -EPIPE;
+    return channel_send(&generation->channel, record, true);
 }
 
 void generation_tell(struct generation *generation, enum tell what)
@@ -199,10 +200,23 @@ void generation_scale(struct generation *generation, uint32_t workers)
     tell(generation, &record);
 }
 
-void generation_end_session(struct generation *generation, uint32_t slot, uint32_t turn)
+/* Nobody is left who knows its sessions' numbers by itself. A child of this process that was not
+ * reaped yet, and is in the dead listener's group, is what it is said to be. */
+static int end_orphan(const struct generation *generation, pid_t pid)
+{
+    siginfo_t info;
+    if (pid <= 0 || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+        getpgid(pid) != generation->pid)
+        return -ESRCH;
+    return kill(pid, SIGTERM) < 0 ? -errno : 0;
+}
+
+int generation_end_session(struct generation *generation, uint32_t slot, uint32_t turn, pid_t pid)
 {
     struct record record = { .kind = RECORD_END_SESSION, .slot = slot, .count = turn };
-    tell(generation, &record);
+    if (generation->state == GENERATION_DEAD)
+        return end_orphan(generation, pid);
+    return tell(generation, &record);
 }
 
 void generation_drain(struct generation *generation, uint64_t last, uint64_t limit_ms)

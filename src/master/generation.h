@@ -64,8 +64,10 @@ void generation_ward(struct generation *generation, const struct generation *dea
 void generation_pause(struct generation *generation, bool yes);
 /* So many workers; 0: as many as it takes. */
 void generation_scale(struct generation *generation, uint32_t workers);
-/* Ends one session for the operator, if the slot is still that turn's. */
-void generation_end_session(struct generation *generation, uint32_t slot, uint32_t turn);
+/* Ends one session for the operator, if the slot is still that turn's; `pid` is what the board
+ * shows there. 0; -EAGAIN when there is no room to tell its listener now; -ESRCH when there is
+ * none. */
+int generation_end_session(struct generation *generation, uint32_t slot, uint32_t turn, pid_t pid);
 /* Takes no more clients. `last` has a bit for each of its sockets that is emptied before it is
  * closed, for at most limit_ms (0: as long as that takes). */
 void generation_drain(struct generation *generation, uint64_t last, uint64_t limit_ms);

@@ -3,7 +3,9 @@ src_forkechod_SOURCES = \
 	src/main.c \
 	src/options.c src/options.h \
 	src/master/arrive.c \
-	src/master/audit.c \
+	src/master/audit.c src/master/audit.h \
+	src/master/audit_descriptors.c \
+	src/master/audit_processes.c \
 	src/master/control.c \
 	src/master/gather.c \
 	src/master/generation.c src/master/generation.h \
@@ -13,7 +15,8 @@ src_forkechod_SOURCES = \
 	src/master/preflight.c \
 	src/master/reload.c \
 	src/master/report.c \
-	src/master/requests.c \
+	src/master/kill.c \
+	src/master/requests.c src/master/requests.h \
 	src/master/services.c \
 	src/master/state.h \
 	src/master/stop.c \

@@ -17,7 +17,7 @@
 #include "sys/daemonize.h"
 #include "sys/pidfile.h"
 
-enum { TURN_MS = 1000, LOG_WAIT_MS = 50, SLOTS_LEAST = 4096 };
+enum { TURN_MS = 1000, HURRY_MS = 50, SLOTS_LEAST = 4096 };
 
 static int signals = -1;
 
@@ -112,9 +112,11 @@ static void feed_watchdog(struct master *master)
 static void look_at_clock(struct master *master)
 {
     control_expire(master);
+    audit_go_on(master);
     watch_heartbeats(master);
     services_restart_due(master);
     reload_check(master);
+    control_go_on(master);
     upgrade_check(master);
     uint64_t due_ms = reload_due(master);
     if (due_ms != 0 && master->now_ms >= due_ms)
@@ -126,11 +128,12 @@ static void look_at_clock(struct master *master)
 static int time_to_wait(const struct master *master)
 {
     uint64_t now = master->now_ms;
-    int wait = clock_until(now, master->next_second_ms, log_waits() ? LOG_WAIT_MS : TURN_MS);
+    bool hurry = log_waits() || control_is_waiting(master);
+    int wait = clock_until(now, master->next_second_ms, hurry ? HURRY_MS : TURN_MS);
     wait = clock_until(now, master->end_at_ms, wait);
     wait = clock_until(now, master->kill_at_ms, wait);
     wait = clock_until(now, reload_due(master), wait);
-    wait = clock_until(now, control_next_ms(master), wait);
+    wait = clock_until(now, audit_due(master), wait);
     wait = clock_until(now, master->drained_ms, wait);
     wait = clock_until(now, upgrade_due(master), wait);
     if (systemd_watchdog_period() != 0)
@@ -278,7 +281,8 @@ int master_run(const struct master_start *start)
     static struct master master;
     struct failure why;
 
-    master = (struct master){ .start = start, .pid_file = -1, .log_switch = -1 };
+    master =
+        (struct master){ .start = start, .signals = signals, .pid_file = -1, .log_switch = -1 };
     control_init(&master);
     if (start->heritage == NULL)
         master.reload.conf = start->conf;
@@ -292,6 +296,7 @@ int master_run(const struct master_start *start)
 
     log_event(EVENT_STOPPED, NULL, "status %d", master.status);
     control_close(&master);
+    audit_end(&master);
     pidfile_close(master.pid_path, master.pid_file);
     services_forget(&master);
     conf_free(master.conf);

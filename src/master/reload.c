@@ -117,6 +117,7 @@ static void commit_service(struct master *master, struct service_state *service)
     service->changes = false;
     service->restart_at_ms = 0;
     service->backoff_ms = 0;
+    switches_fit(service);
     services_show(master, service);
 }
 
@@ -174,10 +175,7 @@ static void accepted(struct master *master)
         conf_compare_fixed(old, master->reload.conf, tell_fixed, NULL);
     commit(master);
     master->reload.rejected = master->reload.forced = false;
-    report_open_log(master, master->conf);
-    for (int i = 0; i < BOARD_BLOCKS; i++)
-        if (master->generations[i].state == GENERATION_SERVING)
-            generation_tell(&master->generations[i], report_wanted(master));
+    report_level(master);
     report_mistakes(&master->reload.remarks, false);
     if (master->life == LIFE_STARTS) {
         master_enter(master, LIFE_SERVES);
@@ -215,6 +213,18 @@ int reload_start(struct master *master, struct conf *conf, struct failure *why)
     master->reload.conf = conf;
     master->reload.deadline_ms = master->now_ms + READY_LIMIT_MS;
     return prepare(master, conf, why);
+}
+
+void reload_abandon(struct master *master)
+{
+    if (master->reload.conf != NULL && master->life != LIFE_STARTS)
+        undo(master);
+    conf_free(master->reload.conf);
+    master->reload.conf = NULL;
+    master->reload.wanted = false;
+    /* Also to those who asked for the next one. */
+    master->reload.number++;
+    control_answer(master, false, &master->reload.remarks, "the daemon is stopping");
 }
 
 uint64_t reload_due(const struct master *master)

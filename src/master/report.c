@@ -31,21 +31,17 @@ static enum log_sink choose_sink(const struct master *master, const struct conf_
 
 void report_open_log(const struct master *master, const struct conf *conf)
 {
-    int level = master->log_switch >= 0 ? master->log_switch : levels[conf->daemon.log_level];
+    bool switched = master->log_switch >= 0;
     struct log_settings settings = { .sink = choose_sink(master, &conf->daemon),
-                                     .level = level,
+                                     .level = switched ? master->log_switch
+                                                       : levels[conf->daemon.log_level],
                                      .facility = facilities[conf->daemon.syslog_facility] };
     log_open(&settings);
 }
 
-/* LOG_CRIT to LOG_DEBUG, by their words. */
-int report_level(const char *word)
+int report_level_of(uint32_t word)
 {
-    static const char *const words[] = { "crit", "err", "warning", "notice", "info", "debug" };
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (strcmp(words[i], word) == 0)
-            return levels[i];
-    return strcmp(word, "default") == 0 ? -1 : -2;
+    return levels[word];
 }
 
 int report_log_level(const struct master *master)
@@ -59,6 +55,16 @@ enum tell report_wanted(const struct master *master)
 {
     int level = report_log_level(master);
     return level >= LOG_DEBUG ? TELL_STARTS : level >= LOG_INFO ? TELL_ENDS : TELL_ERRORS;
+}
+
+void report_level(struct master *master)
+{
+    report_open_log(master, master->conf);
+    for (int i = 0; i < BOARD_BLOCKS; i++)
+        if (master->generations[i].state == GENERATION_SERVING ||
+            master->generations[i].state == GENERATION_DRAINING)
+            generation_tell(&master->generations[i], report_wanted(master));
+    master_show(master);
 }
 
 static void plural(char *text, size_t size, unsigned int count, const char *word)

@@ -1,257 +1,143 @@
-/* What can be asked over the control socket: one row a request. */
-#include <arpa/inet.h>
-#include <stdlib.h>
+#include "master/requests.h"
+
+#include <stdarg.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#include "log/log.h"
-#include "master/state.h"
+enum { WORDS_MAX = CONTROL_REQUEST_MAX / 2 };
 
-enum { WORDS_MAX = CONTROL_LINE_MAX / 2 };
-
-static void answer(struct control_client *client, int result, const struct failure *why)
+static enum control_wait request_reload(const struct asked *asked)
 {
-    if (result == 0)
-        control_say(client, "ok");
-    else
-        control_say(client, "error: %s", why->text);
-    control_hang_up(client);
+    asked->master->reload.wanted = true;
+    asked->client->number = asked->master->reload.number + 1;
+    return WAIT_RELOAD;
 }
 
-static void ask_reload(struct master *master, struct control_client *client, char **words)
+static enum control_wait request_upgrade(const struct asked *asked)
 {
-    (void)words;
-    master->reload.wanted = true;
-    client->reload = master->reload.number + 1;
-    client->deadline_ms = 0;
+    asked->master->upgrade.wanted = true;
+    asked->client->number = asked->master->upgrade.number + 1;
+    return WAIT_UPGRADE;
 }
 
-static void ask_upgrade(struct master *master, struct control_client *client, char **words)
-{
-    (void)words;
-    master->upgrade.wanted = true;
-    client->upgrade = master->upgrade.number + 1;
-    client->deadline_ms = 0;
-}
-
-/* The service that is named, or an answer that there is none. */
-static struct service_state *find(struct master *master, struct control_client *client,
-                                  const char *name)
-{
-    struct service_state *service = switches_find(master, name);
-    if (service != NULL)
-        return service;
-    char shown[128];
-    control_say(client, "error: there is no service \"%s\"",
-                text_escape(name, strlen(name), shown, sizeof(shown)));
-    control_hang_up(client);
-    return NULL;
-}
-
-static void ask_pause(struct master *master, struct control_client *client, char **words)
-{
-    struct failure why;
-    struct service_state *service = find(master, client, words[0]);
-    if (service != NULL)
-        answer(client, switches_pause(master, service, &why), &why);
-}
-
-static void ask_resume(struct master *master, struct control_client *client, char **words)
-{
-    struct failure why;
-    struct service_state *service = find(master, client, words[0]);
-    if (service != NULL)
-        answer(client, switches_resume(master, service, &why), &why);
-}
-
-static void ask_drain(struct master *master, struct control_client *client, char **words)
-{
-    struct failure why;
-    if (words[0] == NULL) {
-        answer(client, 0, NULL);
-        stop_begin(master, false);
-        return;
-    }
-    struct service_state *service = find(master, client, words[0]);
-    if (service != NULL)
-        answer(client, switches_drain(master, service, &why), &why);
-}
-
-static void ask_scale(struct master *master, struct control_client *client, char **words)
-{
-    struct failure why;
-    uint64_t workers = 0;
-    const char *hint = NULL;
-    struct service_state *service = find(master, client, words[0]);
-    if (service == NULL)
-        return;
-    if (strcmp(words[1], "auto") != 0 && text_parse_count(words[1], 1, UINT32_MAX, &workers, &hint))
-        answer(client, failure_set(&why, 0, "a number of workers or auto (%s)", hint), &why);
-    else
-        answer(client, switches_scale(master, service, (uint32_t)workers, &why), &why);
-}
-
-static void ask_log(struct master *master, struct control_client *client, char **words)
-{
-    struct failure why;
-    int level = strcmp(words[0], "default") == 0 ? -1 : report_level(words[0]);
-    if (level == -2) {
-        answer(client, failure_set(&why, 0, "crit, err, warning, notice, info, debug or default"),
-               &why);
-        return;
-    }
-    switches_log(master, level);
-    answer(client, 0, NULL);
-}
-
-/* SLOT-TURN. */
-static bool read_id(const char *text, uint32_t *slot, uint32_t *turn)
-{
-    char *end;
-    unsigned long first = strtoul(text, &end, 10);
-    if (end == text || *end != '-' || first > UINT32_MAX)
-        return false;
-    const char *rest = end + 1;
-    unsigned long second = strtoul(rest, &end, 10);
-    if (end == rest || *end != '\0' || second > UINT32_MAX || *text == '-' || *rest == '-')
-        return false;
-    *slot = (uint32_t)first;
-    *turn = (uint32_t)second;
-    return true;
-}
-
-/* Tells the listener of a session to end it. Nobody but its listener can: a process number that
- * stands in shared memory is never signalled. */
-static bool end_session(struct master *master, uint32_t slot, uint32_t turn)
-{
-    struct board_row row;
-    if (slot >= master->board.slots || !board_read(&master->board, slot, &row) ||
-        row.turn != turn || !board_row_is_session(&row))
-        return false;
-    struct generation *generation = &master->generations[row.block % BOARD_BLOCKS];
-    if (generation->state != GENERATION_SERVING && generation->state != GENERATION_DRAINING)
-        return false;
-    generation_end_session(generation, slot, turn);
-    return true;
-}
-
-static void ask_kill(struct master *master, struct control_client *client, char **words)
-{
-    size_t lost = 0;
-    uint32_t slot, turn;
-    const char *missing[WORDS_MAX];
-    for (; *words != NULL; words++)
-        if (!read_id(*words, &slot, &turn) || !end_session(master, slot, turn))
-            missing[lost++] = *words;
-    control_say(client, lost == 0 ? "ok" : "rejected");
-    for (size_t i = 0; i < lost; i++) {
-        char shown[64];
-        control_say(client, "there is no session \"%s\"",
-                    text_escape(missing[i], strlen(missing[i]), shown, sizeof(shown)));
-    }
-    control_hang_up(client);
-}
-
-/* The address as rows show it, without a port: canonical, IPv6 in brackets. */
-static void canonical(const char *text, char *out, size_t size)
-{
-    struct in6_addr address;
-    char shown[INET6_ADDRSTRLEN];
-    if (inet_pton(AF_INET6, text, &address) == 1 &&
-        inet_ntop(AF_INET6, &address, shown, sizeof(shown)) != NULL)
-        snprintf(out, size, "[%s]", shown);
-    else
-        snprintf(out, size, "%s", text);
-}
-
-static bool is_client(const char *shown, const char *wanted)
-{
-    size_t length = strlen(wanted);
-    return strncmp(shown, wanted, length) == 0 &&
-           (shown[length] == '\0' ||
-            (shown[length] == ':' && strchr(shown + length + 1, ':') == NULL));
-}
-
-static void ask_kill_client(struct master *master, struct control_client *client, char **words)
-{
-    char wanted[BOARD_CLIENT_MAX];
-    unsigned int ended = 0;
-    struct failure why;
-    if (master->conf->daemon.log_address != ADDRESS_FULL) {
-        answer(client, failure_set(&why, 0, "clients are not known: log_address is not full"),
-               &why);
-        return;
-    }
-    canonical(words[0], wanted, sizeof(wanted));
-    for (unsigned int block = 0; block < BOARD_BLOCKS; block++) {
-        struct board_row row;
-        int64_t slot = -1;
-        if (master->generations[block].state == GENERATION_NONE)
-            continue;
-        while ((slot = board_next(&master->board, block, slot)) >= 0)
-            if (board_read(&master->board, (uint32_t)slot, &row) && is_client(row.client, wanted))
-                ended += end_session(master, (uint32_t)slot, row.turn);
-    }
-    control_say(client, ended > 0 ? "ok" : "rejected");
-    control_say(client, "%u %s ended", ended, ended == 1 ? "session" : "sessions");
-    control_hang_up(client);
-}
-
-static void ask_check(struct master *master, struct control_client *client, char **words)
-{
-    (void)words;
-    audit_begin(master, client);
-}
+/* What the first argument, if there is one, names; and whether the daemon must be serving. */
+enum about { ABOUT_ANYTHING, ABOUT_SERVING, ABOUT_SERVICE };
 
 static const struct request {
-    const char *name;
-    unsigned int least, most; /* arguments */
-    void (*act)(struct master *master, struct control_client *client, char **words);
+    const char *name, *arguments;
+    size_t least, most; /* arguments */
+    enum about about;
+    enum control_wait (*run)(const struct asked *asked);
+    const char *help;
 } requests[] = {
-    { "reload", 0, 0, ask_reload },     { "pause", 1, 1, ask_pause },
-    { "resume", 1, 1, ask_resume },     { "drain", 0, 1, ask_drain },
-    { "kill", 1, WORDS_MAX, ask_kill }, { "kill-client", 1, 1, ask_kill_client },
-    { "log", 1, 1, ask_log },           { "scale", 2, 2, ask_scale },
-    { "check", 0, 0, ask_check },       { "upgrade", 0, 0, ask_upgrade },
+    { "reload", "", 0, 0, ABOUT_SERVING, request_reload, "read the configuration again" },
+    { "upgrade", "", 0, 0, ABOUT_SERVING, request_upgrade, "run the program on disk" },
+    { "pause", " SERVICE", 1, 1, ABOUT_SERVICE, request_pause, "let clients wait" },
+    { "resume", " SERVICE", 1, 1, ABOUT_SERVICE, request_resume, "undo pause and drain" },
+    { "drain", " [SERVICE]", 0, 1, ABOUT_SERVICE, request_drain, "close a service, or end" },
+    { "scale", " SERVICE N|auto", 2, 2, ABOUT_SERVICE, request_scale, "so many workers" },
+    { "kill", " ID...", 1, WORDS_MAX, ABOUT_ANYTHING, request_kill, "end these sessions" },
+    { "kill-client", " ADDRESS", 1, 1, ABOUT_ANYTHING, request_kill_client, "end all from there" },
+    { "log", " LEVEL|default", 1, 1, ABOUT_ANYTHING, request_log, "what is logged" },
+    { "check", "", 0, 0, ABOUT_ANYTHING, request_check, "whether all that is known agrees" },
 };
-
 enum { REQUESTS = sizeof(requests) / sizeof(requests[0]) };
 
-static void refuse_unknown(struct control_client *client, const char *line)
+void requests_log(const struct asked *asked, enum log_event event, const char *format, ...)
 {
-    char shown[128], names[256];
-    size_t length = 0;
-    for (size_t i = 0; i < REQUESTS; i++)
-        length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s",
-                                   i == 0 ? "" : " ", requests[i].name);
-    control_say(client, "error: unknown request \"%s\" (%s are known)",
-                text_escape(line, strlen(line), shown, sizeof(shown)), names);
-    control_hang_up(client);
+    struct log_details details = LOG_DETAILS_NONE;
+    char text[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    if (asked->service != NULL)
+        details.service = asked->service->name;
+    log_event(event, &details, "%s, asked by uid %u [%d]", text, asked->client->peer.uid,
+              asked->client->peer.pid);
 }
 
-void requests_obey(struct master *master, struct control_client *client)
+static enum control_wait refuse_unknown(const struct control_client *client)
 {
-    char *words[WORDS_MAX + 1] = { NULL };
-    unsigned int count = 0;
-    const struct request *request = NULL;
-    char *rest = NULL;
+    char known[512] = "", shown[128];
+    size_t length = 0;
 
-    for (char *word = strtok_r(client->line, " ", &rest); word != NULL && count < WORDS_MAX;
-         word = strtok_r(NULL, " ", &rest))
+    for (size_t i = 0; i < REQUESTS && length < sizeof(known); i++)
+        length += (size_t)snprintf(known + length, sizeof(known) - length, "%s%s%s",
+                                   i == 0 ? "" : ", ", requests[i].name, requests[i].arguments);
+    control_say(client, "error: unknown request \"%s\" (known are: %s)",
+                text_escape(client->line, client->length, shown, sizeof(shown)), known);
+    return WAIT_NOTHING;
+}
+
+/* Cuts the line at its blanks. Returns how many words it has; there is room for all. */
+static size_t split(char *line, char *words[WORDS_MAX + 1])
+{
+    size_t count = 0;
+    char *rest;
+    for (char *word = strtok_r(line, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest))
         words[count++] = word;
-    for (size_t i = 0; i < REQUESTS && count > 0; i++)
-        if (strcmp(requests[i].name, words[0]) == 0)
-            request = &requests[i];
-    if (request == NULL) {
-        refuse_unknown(client, count > 0 ? words[0] : "");
-    } else if (count - 1 < request->least || count - 1 > request->most) {
-        control_say(client, "error: %s takes %u to %u arguments", request->name, request->least,
-                    request->most);
-        control_hang_up(client);
-    } else if (master->life == LIFE_STOPS || master->life == LIFE_DRAINS) {
-        control_say(client, "error: the daemon is stopping");
-        control_hang_up(client);
-    } else {
-        request->act(master, client, words + 1);
+    words[count] = NULL;
+    return count;
+}
+
+static enum control_wait refuse_service(const struct asked *asked)
+{
+    const char *names[BOARD_SERVICES];
+    size_t count = 0;
+    char shown[64];
+
+    for (uint32_t i = 0; i < asked->master->service_count; i++)
+        if (asked->master->services[i]->image != NULL)
+            names[count++] = asked->master->services[i]->name;
+    const char *near = text_nearest(asked->arguments[0], names, count);
+    control_say(asked->client, "error: no such service: \"%s\"%s%s%s",
+                text_escape(asked->arguments[0], strlen(asked->arguments[0]), shown, sizeof(shown)),
+                near != NULL ? " (did you mean " : "", near != NULL ? near : "",
+                near != NULL ? "?)" : "");
+    return WAIT_NOTHING;
+}
+
+static enum control_wait run(const struct request *request, struct asked *asked)
+{
+    const struct master *master = asked->master;
+    bool of_service = request->about == ABOUT_SERVICE && asked->count > 0;
+
+    if (asked->count < request->least || asked->count > request->most) {
+        control_say(asked->client, "error: %zu %s behind %s (right is: %s%s)", asked->count,
+                    asked->count == 1 ? "argument" : "arguments", request->name, request->name,
+                    request->arguments);
+        return WAIT_NOTHING;
     }
+    /* While a reload runs, services are between what they were and what they will be. */
+    if (master->life == LIFE_STARTS ||
+        (of_service && master->life == LIFE_SERVES && master->reload.conf != NULL))
+        return WAIT_TURN;
+    if ((of_service || request->about == ABOUT_SERVING) && master->life != LIFE_SERVES) {
+        control_say(asked->client, "error: the daemon is stopping");
+        return WAIT_NOTHING;
+    }
+    if (of_service) {
+        asked->service = services_find(master, asked->arguments[0]);
+        if (asked->service == NULL)
+            return refuse_service(asked);
+    }
+    return request->run(asked);
+}
+
+enum control_wait requests_obey(struct master *master, struct control_client *client)
+{
+    char line[CONTROL_REQUEST_MAX];
+    char *words[WORDS_MAX + 1];
+
+    memcpy(line, client->line, client->length + 1);
+    size_t count = strlen(line) == client->length ? split(line, words) : 0;
+    for (size_t i = 0; i < REQUESTS && count > 0; i++) {
+        struct asked asked = {
+            .master = master, .client = client, .arguments = words + 1, .count = count - 1
+        };
+        if (strcmp(requests[i].name, words[0]) == 0)
+            return run(&requests[i], &asked);
+    }
+    return refuse_unknown(client);
 }

@@ -31,6 +31,14 @@ static void forget(struct service_state *service)
     free(service);
 }
 
+struct service_state *services_find(const struct master *master, const char *name)
+{
+    for (uint32_t i = 0; i < master->service_count; i++)
+        if (strcmp(master->services[i]->name, name) == 0)
+            return master->services[i]->image != NULL ? master->services[i] : NULL;
+    return NULL;
+}
+
 struct service_state *services_know(struct master *master, const char *name)
 {
     for (uint32_t i = 0; i < master->service_count; i++)
@@ -59,7 +67,7 @@ void services_forget(struct master *master)
     master->service_count = 0;
 }
 
-static uint32_t index_of(const struct master *master, const struct service_state *service)
+uint32_t services_index(const struct master *master, const struct service_state *service)
 {
     uint32_t i = 0;
     while (master->services[i] != service)
@@ -94,7 +102,7 @@ static void list_addresses(const struct master *master, const struct service_sta
 
 void services_show(struct master *master, const struct service_state *service)
 {
-    struct board_service *entry = &master->board.services[index_of(master, service)];
+    struct board_service *entry = &master->board.services[services_index(master, service)];
     board_service_begin(entry);
     snprintf(entry->name, sizeof(entry->name), "%s", service->name);
     entry->state = state_of(service);
@@ -136,7 +144,7 @@ struct generation *services_spawn(struct master *master, struct service_state *s
                                   const struct service *image, const struct socket_set *sockets,
                                   struct failure *why)
 {
-    uint32_t index = index_of(master, service);
+    uint32_t index = services_index(master, service);
     struct identity identity;
     if (find_identity(master, image, &identity, why) < 0)
         return NULL;
@@ -201,8 +209,7 @@ void services_restart_due(struct master *master)
             service->changes)
             continue;
         service->restart_at_ms = 0;
-        if (service->image == NULL || service->current != NULL || service->switches.drained ||
-            (master->life != LIFE_SERVES && master->life != LIFE_DRAINS))
+        if (service->image == NULL || service->current != NULL || master->life == LIFE_STOPS)
             continue;
         service->current = services_spawn(master, service, service->image, &service->sockets, &why);
         if (service->current == NULL) {

@@ -9,15 +9,16 @@
  *   reload.c      from one configuration to the next; the start is a reload from nothing
  *   watch.c       what listeners report, deaths, heartbeats
  *   stop.c        the end
- *   switches.c    what the operator has switched at run time
  *   upgrade.c     another program in this one's place
  *   arrive.c      the first steps of that program
  *   preflight.c   what that program says to it beforehand
  *   succession.c  the state, from this one to that
  *   heritage.c    the same as text
- *   control.c     the control socket
- *   requests.c    what can be asked there
- *   audit.c       whether board, processes and descriptors agree
+ *   control.c     the control socket: its clients
+ *   requests.c    what they can ask for (requests.h)
+ *   switches.c    what the operator switches at run time
+ *   kill.c        sessions that the operator ends
+ *   audit*.c      whether board, processes and descriptors agree
  *   report.c      log lines, titles, systemd's STATUS
  */
 #pragma once
@@ -39,7 +40,8 @@ enum {
     READY_LIMIT_MS = 10000, /* for a listener to report that it is ready */
     HEARTBEAT_LIMIT_MS = 10000,
     CONTROL_CLIENTS_MAX = 8,
-    CONTROL_LINE_MAX = 4096,
+    CONTROL_REQUEST_MAX = 4096, /* with its newline */
+    FOREIGN_MAX = 16,
     PREFLIGHT_LINES_MAX = 64
 };
 
@@ -49,7 +51,7 @@ struct socket_set {
     unsigned int count;
 };
 
-/* What the operator has switched at run time (control.c). Outlives reloads and upgrades, not a
+/* What the operator has switched at run time (switches.c). Outlives reloads and upgrades, not a
  * stop; the board shows it. */
 struct switches {
     bool paused, drained;
@@ -74,15 +76,24 @@ struct service_state {
     struct generation *next;
 };
 
+/* What comes next for a client of the control socket. */
+enum control_wait {
+    WAIT_REQUEST, /* its line */
+    WAIT_TURN,    /* it asked for what cannot be done now: it is looked at again */
+    WAIT_RELOAD,  /* the end of a reload */
+    WAIT_UPGRADE, /* the end of an upgrade */
+    WAIT_AUDIT,   /* the end of an audit */
+    WAIT_NOTHING  /* it has its answer */
+};
+
 struct control_client {
     int fd; /* -1: free */
-    uint64_t deadline_ms;
-    uint64_t reload;     /* waits for the end of the reload of this number; 0: for none */
-    uint64_t upgrade;    /* the same for an upgrade */
-    unsigned int audits; /* looks that a check still has; 0: none goes on */
-    uint64_t audit_ms;   /* the next one */
+    enum control_wait waits;
+    uint64_t deadline_ms; /* of its request */
+    uint64_t number;      /* of the reload or upgrade that it waits for */
+    struct ucred peer;
     size_t length;
-    char line[CONTROL_LINE_MAX + 1];
+    char line[CONTROL_REQUEST_MAX];
 };
 
 struct control {
@@ -137,9 +148,11 @@ struct master {
     struct reload reload;
     struct upgrade upgrade;
     struct control control;
-    int pid_file;
+    struct audit *audit;      /* NULL: none runs */
+    int foreign[FOREIGN_MAX]; /* descriptors that libraries opened while it started */
+    unsigned int foreign_count;
+    int signals, pid_file;
     char pid_path[PATH_MAX];
-    unsigned int fixed_descriptors; /* open from the start to the end */
     enum board_life life;
     int status;                  /* the exit status, once stopping */
     int log_switch;              /* the operator's log level, as in syslog(3); -1: as configured */
@@ -156,6 +169,8 @@ void master_enter(struct master *master, enum board_life life);
 void master_show(struct master *master);
 
 /* services.c */
+/* The service of that name if it is configured, or NULL. */
+struct service_state *services_find(const struct master *master, const char *name);
 struct service_state *services_know(struct master *master, const char *name);
 /* Starts a generation of the service with this image on these sockets; NULL with *why. */
 struct generation *services_spawn(struct master *master, struct service_state *service,
@@ -174,6 +189,7 @@ void services_bury(struct master *master, struct generation *generation);
 void services_forget(struct master *master);
 /* Sessions of it whose ends found no room in the records. */
 uint64_t services_dropped(const struct master *master, uint32_t service);
+uint32_t services_index(const struct master *master, const struct service_state *service);
 /* Shows a service on the board as it is now. */
 void services_show(struct master *master, const struct service_state *service);
 unsigned int services_generations(const struct master *master, uint32_t service);
@@ -188,6 +204,8 @@ void reload_begin(struct master *master);
 int reload_start(struct master *master, struct conf *conf, struct failure *why);
 /* Looks whether the running reload can be ended: every new listener ready, or one failed. */
 void reload_check(struct master *master);
+/* The daemon is going to stop: undoes the running reload, without a word. */
+void reload_abandon(struct master *master);
 /* A listener that the running reload waits for died or could not set up. */
 void reload_fail(struct master *master, const struct failure *why);
 
@@ -237,30 +255,22 @@ void stop_begin(struct master *master, bool at_once);
 void stop_check(struct master *master);
 bool stop_is_done(const struct master *master);
 
-/* switches.c: for the operator; what cannot be done is -1 with the reason. */
-struct service_state *switches_find(struct master *master, const char *name);
-int switches_pause(struct master *master, struct service_state *service, struct failure *why);
-/* Closes its sockets and lets its sessions finish. Of what systemd passed, our copy stays. */
-int switches_drain(struct master *master, struct service_state *service, struct failure *why);
-/* Ends a pause or a drain. */
-int switches_resume(struct master *master, struct service_state *service, struct failure *why);
-int switches_scale(struct master *master, struct service_state *service, uint32_t workers,
-                   struct failure *why);
-/* A level as in syslog(3); -1: as configured. */
-void switches_log(struct master *master, int level);
-/* Before a listener is told to go. */
+/* switches.c */
+/* What a generation is to know before it takes clients. */
 void switches_hand_over(const struct service_state *service, struct generation *generation);
-/* Marks the sockets of all services that take clients. */
-void switches_mark_sockets(struct master *master);
+/* Forgets what does not fit the service as it is configured now. */
+void switches_fit(struct service_state *service);
 
-/* requests.c: does what the client's line asks for, and answers or sees to it later. */
-void requests_obey(struct master *master, struct control_client *client);
+/* requests.c: does what the client's line asks for; returns what it waits for now. */
+enum control_wait requests_obey(struct master *master, struct control_client *client);
 
-/* audit.c: remembers what is open once the daemon serves. */
+/* audit_descriptors.c: takes what is open and nobody's, once the daemon serves, for a library's. */
 void audit_remember(struct master *master);
-void audit_begin(struct master *master, struct control_client *client);
-/* Looks again, if it is time; answers when nothing is wrong, or stays wrong. */
-void audit_due(struct master *master, struct control_client *client);
+/* audit.c: the next look, if it is time. */
+void audit_go_on(struct master *master);
+/* When that is; 0: no audit runs. */
+uint64_t audit_due(const struct master *master);
+void audit_end(struct master *master);
 
 /* control.c */
 void control_init(struct master *master);
@@ -270,10 +280,11 @@ void control_close(struct master *master);
 size_t control_collect(const struct master *master, struct pollfd *fds);
 void control_dispatch(struct master *master, const struct pollfd *fds, size_t count);
 void control_expire(struct master *master);
-/* When a client has to be looked after without being asked; 0: never. */
-uint64_t control_next_ms(const struct master *master);
+/* Looks again at what had to wait for its turn; whether anything does. */
+void control_go_on(struct master *master);
+bool control_is_waiting(const struct master *master);
 /* One line of an answer. A stalled client loses it, never the master's time. */
-void control_say(struct control_client *client, const char *format, ...)
+void control_say(const struct control_client *client, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void control_hang_up(struct control_client *client);
 /* Tells those who wait for this reload how it went. */
@@ -294,8 +305,10 @@ void report_open_log(const struct master *master, const struct conf *conf);
 enum tell report_wanted(const struct master *master);
 /* The level in force, as in syslog(3). */
 int report_log_level(const struct master *master);
-/* The level of that name in log_level's words, or -1 for `default`, -2 for none. */
-int report_level(const char *word);
+/* Which it is may have changed: tells the log, the listeners and the board. */
+void report_level(struct master *master);
+/* The level for the index of one of log_level's words. */
+int report_level_of(uint32_t word);
 void report_ready(struct master *master);
 void report_mistakes(const struct conf_mistakes *mistakes, bool rejected);
 void report_record(struct master *master, const struct generation *generation,

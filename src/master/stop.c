@@ -5,17 +5,6 @@
 /* How long a socket that goes away may be emptied first, and what KILL gives TERM. */
 enum { LAST_CALL_MS = 1000, KILL_AFTER_MS = 500 };
 
-static void abandon_reload(struct master *master)
-{
-    for (uint32_t i = 0; i < master->service_count; i++)
-        master->services[i]->restart_at_ms = 0;
-    conf_free(master->reload.conf);
-    master->reload.conf = NULL;
-    /* Also to those who asked for the next one. */
-    master->reload.number++;
-    control_answer(master, false, &master->reload.remarks, "the daemon is stopping");
-}
-
 static void each_generation(struct master *master, void (*act)(struct generation *generation))
 {
     for (int i = 0; i < BOARD_BLOCKS; i++)
@@ -28,9 +17,11 @@ static void stop_accepting(struct master *master, bool at_once)
 {
     uint64_t grace = at_once || master->conf == NULL ? 0 : master->conf->daemon.graceful_timeout;
 
+    reload_abandon(master);
     master_enter(master, LIFE_STOPS);
     master->drained_ms = 0;
-    abandon_reload(master);
+    for (uint32_t i = 0; i < master->service_count; i++)
+        master->services[i]->restart_at_ms = 0;
     master->end_at_ms = master->now_ms + grace;
     for (int i = 0; i < BOARD_BLOCKS && !at_once; i++)
         if (master->generations[i].state != GENERATION_NONE) {
@@ -44,6 +35,7 @@ static void stop_accepting(struct master *master, bool at_once)
 /* Whoever sends clients here is told by readyz, and gets drain_delay to hear it. */
 static void drain(struct master *master)
 {
+    reload_abandon(master);
     master_enter(master, LIFE_DRAINS);
     master->drained_ms = master->now_ms + master->conf->daemon.drain_delay;
 }

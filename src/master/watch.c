@@ -28,7 +28,8 @@ static void became_ready(struct master *master, struct generation *generation)
         switches_hand_over(service, generation);
         generation_go(generation, report_wanted(master));
         services_tell_wards(master, generation);
-        log_event(EVENT_LISTENER_RESTARTED, NULL, "service %s", service->name);
+        if (service->backoff_ms != 0) /* else nobody died: it was drained, and is resumed */
+            log_event(EVENT_LISTENER_RESTARTED, NULL, "service %s", service->name);
     }
 }
 
@@ -182,17 +183,27 @@ static void end_orphan(struct master *master, struct generation *generation, uin
         report_session_end(master, service_of(master, generation)->name, record);
 }
 
+/* Whether the operator asked to end the session in the slot. */
+static bool was_killed(const struct master *master, int64_t slot)
+{
+    struct board_row row;
+    return slot >= 0 && board_read(&master->board, (uint32_t)slot, &row) &&
+           atomic_load(&master->board.slot[slot].killed) == row.turn;
+}
+
 static void orphan_ended(struct master *master, struct generation *generation,
                          const siginfo_t *info)
 {
-    enum session_end asked = master->kill_at_ms != 0 ? SESSION_STOPPED : SESSION_CRASHED;
+    int64_t slot = find_slot(master, generation, info->si_pid);
+    enum session_end asked = master->kill_at_ms != 0    ? SESSION_STOPPED
+                             : was_killed(master, slot) ? SESSION_KILLED
+                                                        : SESSION_CRASHED;
     struct record record = {
         .kind = RECORD_SESSION_END,
         .pid = info->si_pid,
         .end = (uint16_t)session_end_of(info->si_code, info->si_status, asked),
         .signal = info->si_code == CLD_EXITED ? 0 : info->si_status,
     };
-    int64_t slot = find_slot(master, generation, info->si_pid);
     if (slot >= 0)
         end_orphan(master, generation, (uint32_t)slot, &record);
 }
