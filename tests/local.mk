@@ -14,4 +14,5 @@ include tests/unit/local.mk
 include tests/system/local.mk
 include tests/checks/local.mk
 include tests/boot/local.mk
-EXTRA_DIST += tests/fuzz/http.c
+# With programs that a build does without: ./runtests.
+EXTRA_DIST += tests/fuzz/http.c tests/browser/browser.py tests/browser/page.py

@@ -4,7 +4,7 @@
 #include "status/pages.h"
 #include "status/words.h"
 
-enum { STEPS = BOARD_SAMPLES - 1, PLOT_HEIGHT = 40 };
+enum { STEPS = BOARD_SAMPLES - 1, PLOT_HEIGHT = 40, PART_LEAST = 8 };
 
 static const char *fill_class(uint32_t live, uint32_t limit)
 {
@@ -16,6 +16,8 @@ static void add_use(struct buffer *out, const struct status_service *service)
     uint32_t live = service->sum.live, limit = service->entry.instances;
     uint32_t part = limit == 0 ? 0 : (uint32_t)((uint64_t)live * 1000 / limit);
 
+    if (live > 0 && part < PART_LEAST) /* one is to be seen */
+        part = PART_LEAST;
     buffer_text(out, "<p class=\"use\"><span><b>");
     figure_number(out, live);
     buffer_text(out, "</b> of ");
@@ -80,9 +82,9 @@ static void add_plots(struct buffer *out, const struct status_service *service, 
         bytes[i] = steps[i].bytes;
     }
     buffer_text(out, "<div class=\"plots\">\n");
-    add_plot(out, "clients a second", accepted, count, figure_rate, service->accepted_rate);
+    add_plot(out, "clients/s", accepted, count, figure_rate, service->accepted_rate);
     add_plot(out, "sessions", live, count, figure_number, service->sum.live);
-    add_plot(out, "bytes a second", bytes, count, figure_bytes, service->byte_rate / 1000);
+    add_plot(out, "bytes/s", bytes, count, figure_bytes, service->byte_rate / 1000);
     buffer_text(out, "</div>\n");
 }
 

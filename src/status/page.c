@@ -1,4 +1,5 @@
 /* The page at /: whole without its script, which only fetches it anew and sorts the table. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -8,7 +9,7 @@
 #include "status/pages.h"
 #include "status/words.h"
 
-enum { ROWS_MAX = 200, NONCE_BYTES = 16 };
+enum { ROWS_MAX = 200, NONCE_BYTES = 16, IDLE_HEAD = 4 };
 
 static const char style[] =
 #include "status/page.css.inc"
@@ -31,7 +32,8 @@ static const char *make_policy(char nonce[2 * NONCE_BYTES + 1])
         for (size_t i = 0; i < sizeof bytes; i++)
             snprintf(nonce + 2 * i, 3, "%02x", bytes[i]);
     snprintf(fields, sizeof fields,
-             "Content-Security-Policy: default-src 'none'; connect-src 'self'; base-uri 'none'; "
+             "Content-Security-Policy: default-src 'none'; img-src data:; connect-src 'self'; "
+             "base-uri 'none'; "
              "form-action 'none'; frame-ancestors 'none'; style-src 'nonce-%s'; "
              "script-src 'nonce-%s'\r\nReferrer-Policy: no-referrer\r\n",
              nonce, nonce);
@@ -44,7 +46,8 @@ static void begin_page(struct buffer *out, const struct status *status, const ch
                      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                      "<link rel=\"icon\" href=\"data:,\">\n"
                      "<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>\n");
-    buffer_format(out, "<title>forkechod: %s</title>\n", word_of_life(status->header->life));
+    buffer_format(out, "<title>forkechod: %s, %" PRIu64 " sessions</title>\n",
+                  word_of_life(status->header->life), status_live(status));
     buffer_format(out, "<style nonce=\"%s\">\n", nonce);
     buffer_add(out, style, sizeof style - 1);
     buffer_text(out, "</style>\n</head>\n<body>\n"
@@ -168,8 +171,8 @@ static void add_heads(struct buffer *out)
     };
     buffer_text(out, "<thead><tr>");
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
-        buffer_format(out, "<th scope=\"col\" data-k=\"%s\" class=\"%s\">%s</th>", heads[i][0],
-                      heads[i][1], heads[i][2]);
+        buffer_format(out, "<th scope=\"col\" data-k=\"%s\" class=\"%s\"%s>%s</th>", heads[i][0],
+                      heads[i][1], i == IDLE_HEAD ? " aria-sort=\"ascending\"" : "", heads[i][2]);
     buffer_text(out, "</tr></thead>\n<tbody>\n");
 }
 

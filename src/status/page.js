@@ -1,7 +1,7 @@
 "use strict";
 (() => {
     const PERIOD = 2000;
-    let order = null; // {key, down}: how the reader wants the sessions
+    let order = null; // {key, down}: how the reader wants the sessions; null: as they come
 
     const value = (row, index) => {
         const cell = row.cells[index];
@@ -37,7 +37,11 @@
         sort();
     };
 
-    const show = (page) => {
+    // Style and script stay as they are: those of another answer would not be obeyed.
+    const show = (text) => {
+        const part = (begin, end) => text.slice(text.indexOf(begin), text.indexOf(end) + end.length);
+        const page = new DOMParser().parseFromString(
+            part("<title>", "</title>") + part("<main>", "</main>"), "text/html");
         const before = document.querySelector("main");
         const after = document.adoptNode(page.querySelector("main"));
         const head = document.activeElement && document.activeElement.closest("#sessions th");
@@ -61,7 +65,7 @@
             if (!document.hidden) {
                 const answer = await fetch(location.href, { cache: "no-store" });
                 if (!answer.ok) throw new Error();
-                show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+                show(await answer.text());
                 say("");
             }
         } catch {

@@ -5,6 +5,7 @@ import os
 from clients import asks, connect, exchange, read_exactly
 from harness import BUILD, Daemon, free_port
 from processes import wait_until
+from status import Shown
 from tap import case, run
 
 SCRIBBLER = os.path.join(BUILD, "tests/system/listener-scribbling")
@@ -69,6 +70,31 @@ def everything():
                 daemon.expect(rf"session error: wild 127\.0\.0\.1:{wild.getsockname()[1]} .*died by")
                 place.expect_all_well(client)
         wait_until("no session is left", lambda: not daemon.sessions(), seconds=5)
+
+
+@case("whoever looks at the daemon meanwhile is told whose numbers are not to be believed")
+def shown():
+    with Daemon() as daemon:
+        daemon.announce("session error: wild .*died by")
+        os.environ["FORKECHOD_LISTENER"], own = SCRIBBLER, os.environ["FORKECHOD_LISTENER"]
+        try:
+            page = Shown(daemon, {"wild": {"listen": "127.0.0.1:0", "handler": "discard"},
+                                  "echo": {"listen": "127.0.0.1:0"}})
+        finally:
+            os.environ["FORKECHOD_LISTENER"] = own
+        for seed in SEEDS:
+            with connect(daemon.addresses["wild"][0]) as wild:
+                assert orders(wild, b"shared %d" % seed)
+                (session,) = page.sessions("wild")
+                assert session["torn"] and session["state"] == "unknown", session
+                assert session["client"] == "%s:%d" % wild.getsockname(), session
+                page.metrics()
+                assert page.get().count("</html>") == 1
+                with connect(daemon.addresses["echo"][0]) as client:
+                    assert asks(client, b"well") == b"well"
+                    assert [one["torn"] for one in page.sessions("echo")] == [False]
+            daemon.kill(session["pid"])
+            wait_until("it was waited for", lambda: not page.sessions("wild"))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,12 @@ tests_unit_test_session_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_session_LDADD = src/session/libsession.a src/status/libstatus.a src/service/libservice.a \
 	src/board/libboard.a src/sys/libsys.a src/base/libbase.a $(CHECK_LIBS)
 
+unit_tests += tests/unit/test-status
+tests_unit_test_status_SOURCES = tests/unit/test-status.c
+tests_unit_test_status_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_status_LDADD = src/status/libstatus.a src/service/libservice.a \
+	src/board/libboard.a src/base/libbase.a $(CHECK_LIBS)
+
 unit_tests += tests/unit/test-board
 tests_unit_test_board_SOURCES = tests/unit/test-board.c
 tests_unit_test_board_CPPFLAGS = $(unit_cppflags)
