@@ -27,6 +27,7 @@ static void became_ready(struct master *master, struct generation *generation)
     if (service->current == generation) {
         switches_hand_over(service, generation);
         generation_go(generation, report_wanted(master));
+        services_show(master, service);
         services_tell_wards(master, generation);
         if (service->backoff_ms != 0) /* else nobody died: it was drained, and is resumed */
             log_event(EVENT_LISTENER_RESTARTED, NULL, "service %s", service->name);

@@ -204,5 +204,22 @@ def next_start():
             assert read_exactly(client, 7) == b"waiting"
 
 
+@case("a socket that was passed stays open when its service is drained, and clients wait in it")
+def drained():
+    with Daemon() as daemon, listening(free_port()) as server:
+        port = server.getsockname()[1]
+        daemon.configure({"echo": {}})
+        daemon.start(**passing({"echo": [server]}))
+        assert exchange(port, b"hello") == b"hello"
+        status, text = daemon.control("drain", "echo")
+        assert status == 0 and "systemd passed stays open" in text, text
+        wait_until("its listener ends", lambda: not daemon.processes("listener", "echo"))
+        with connect(port) as waiting:
+            daemon.reload()
+            daemon.check()
+            assert daemon.control("resume", "echo")[0] == 0
+            assert asks(waiting, b"hello") == b"hello"
+
+
 if __name__ == "__main__":
     run()

@@ -52,6 +52,7 @@ def kill_listener(daemon):
     daemon.kill(daemon.listener())
     daemon.expect("listener restarted: service echo")
     daemon.expect_no_zombie()
+    daemon.check()
 
 
 # ---- the listener -------------------------------------------------------------------------------
@@ -74,6 +75,7 @@ def killed_under_load():
         assert result.reset + result.cut <= 3 and not result.wrong + result.silent, result
         daemon.wait_sessions(0)
         daemon.expect_no_zombie()
+        daemon.check()
         assert open_descriptors(daemon) == before, (open_descriptors(daemon), before)
         # One that the listener had reaped, and could not report any more, has a line without why.
         daemon.announce("session error: echo .*: unknown exit status")
@@ -195,6 +197,7 @@ def crash():
             expect_answers(others)
         assert daemon.listener() == before
         daemon.expect_no_zombie()
+        daemon.check()
 
 
 @case("a crash is told also when the session's listener is dead already")
@@ -208,6 +211,7 @@ def crash_of_an_orphan():
         daemon.kill(pid, signal.SIGSEGV)
         daemon.expect(rf"session error: echo .* \[{pid}\]: died by a signal 11 ")
         daemon.expect_no_zombie()
+        daemon.check()
 
 
 # ---- the master ---------------------------------------------------------------------------------

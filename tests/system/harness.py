@@ -309,6 +309,11 @@ class Daemon:
         )
         return done.returncode, done.stdout
 
+    def check(self):
+        """Sees that board, processes and descriptors agree."""
+        status, text = self.control("check")
+        assert status == 0, text
+
     def reload(self):
         """Reloads, and waits until the new configuration is in force."""
         status, text = self.control("reload")

@@ -37,6 +37,7 @@ def run_load(mode, count, **keys):
         daemon.expect("session end: echo .* client closed", count=count, seconds=10)
         daemon.wait_sessions(0)
         daemon.expect_no_zombie()
+        daemon.check()
         assert open_descriptors(daemon) == before, (open_descriptors(daemon), before)
 
 

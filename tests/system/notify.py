@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import stat
 import time
@@ -328,6 +329,22 @@ def odd_store():
             daemon.configure({"echo": {"listen": f"127.0.0.1:{port}"}})
             daemon.start(**passing({"store-odd": [pair[0]], "store-strange": [stranger]}, told))
             assert exchange(port, b"hello") == b"hello"
+
+
+@case("a drain is STOPPING=1 at its begin, and time is asked for as long as drain_delay takes")
+def drain():
+    with Daemon() as daemon, Notifications(daemon) as told:
+        echo = {"listen": f"127.0.0.1:{free_port()}"}
+        daemon.configure({"echo": echo}, daemon={"drain_delay": "2500ms"})
+        daemon.start(**passing(told=told))
+        daemon.kill(daemon.pid, signal.SIGTERM)
+        begin = time.monotonic()
+        told.wait("STOPPING", "1")
+        assert time.monotonic() - begin < scaled(1)
+        assert daemon.wait_end(6) == 0
+        assert len(told.find("EXTEND_TIMEOUT_USEC")) >= 2, told.messages
+        shown = [message.fields["STATUS"] for message in told.find("STATUS")]
+        assert any(text.startswith("draining, ") for text in shown), shown
 
 
 if __name__ == "__main__":

@@ -85,6 +85,7 @@ def storm():
         assert min(reloads.values()) > 10, reloads
         wait_until("the old listeners are gone", lambda: len(daemon.processes("listener")) == 1)
         daemon.expect_no_zombie()
+        daemon.check()
         assert open_descriptors(daemon) == before, (open_descriptors(daemon), before)
 
 
@@ -291,6 +292,7 @@ def cannot_bind():
         assert is_refused(fresh) and is_refused(added)
         assert asks(client, b"after") == b"after" and exchange(port, b"new") == b"new"
         daemon.expect_no_zombie()
+        daemon.check()
         assert open_descriptors(daemon) == held, (open_descriptors(daemon), held)
 
 
