@@ -5,7 +5,7 @@ import os
 from clients import asks, connect, exchange, read_exactly
 from harness import BUILD, Daemon, free_port
 from processes import wait_until
-from status import Shown
+from shown import Shown
 from tap import case, run
 
 SCRIBBLER = os.path.join(BUILD, "tests/system/listener-scribbling")

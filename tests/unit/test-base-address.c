@@ -347,6 +347,24 @@ START_TEST(longer_prefixes_sort_first)
 }
 END_TEST
 
+START_TEST(only_this_machine_reaches_the_loopback_and_unix_sockets)
+{
+    static const char *const local[] = { "127.0.0.1:7", "127.255.0.9:7", "[::1]:7", "unix:/x",
+                                         "unix:@x" };
+    static const char *const remote[] = { "0.0.0.0:7", "[::]:7", "192.0.2.1:7", "128.0.0.1:7",
+                                          "[2001:db8::1]:7" };
+
+    for (size_t i = 0; i < COUNT(local); i++) {
+        struct address address = address_of(local[i]);
+        ck_assert_msg(address_is_local(&address), "%s", local[i]);
+    }
+    for (size_t i = 0; i < COUNT(remote); i++) {
+        struct address address = address_of(remote[i]);
+        ck_assert_msg(!address_is_local(&address), "%s", remote[i]);
+    }
+}
+END_TEST
+
 TCase *address_cases(void)
 {
     TCase *cases = tcase_create("address");
@@ -366,5 +384,6 @@ TCase *address_cases(void)
     tcase_add_test(cases, a_network_holds_its_own_addresses_alone);
     tcase_add_test(cases, a_source_is_the_network_of_a_client);
     tcase_add_test(cases, longer_prefixes_sort_first);
+    tcase_add_test(cases, only_this_machine_reaches_the_loopback_and_unix_sockets);
     return cases;
 }

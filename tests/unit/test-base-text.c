@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/buffer.h"
+#include "base/date.h"
 #include "base/text.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -276,6 +278,50 @@ START_TEST(a_misspelt_word_finds_its_neighbour)
 }
 END_TEST
 
+START_TEST(a_buffer_grows_and_tells_what_it_could_not_hold)
+{
+    struct buffer buffer = { 0 };
+    char line[600];
+
+    buffer_number(&buffer, 0);
+    buffer_number(&buffer, UINT64_MAX);
+    buffer_text(&buffer, " ");
+    buffer_seconds(&buffer, 61000499, 6);
+    buffer_text(&buffer, " ");
+    buffer_seconds(&buffer, 999999, 1);
+    buffer_format(&buffer, " %s", "end");
+    buffer_add(&buffer, "", 1);
+    ck_assert_str_eq(buffer.bytes, "018446744073709551615 61.000499 0.9 end");
+    buffer.length = 0;
+    for (int i = 0; i < 10000; i++)
+        buffer_text(&buffer, "0123456789");
+    ck_assert_uint_eq(buffer.length, 100000);
+    ck_assert_int_eq(memcmp(buffer.bytes + 99990, "0123456789", 10), 0);
+    ck_assert(!buffer.failed);
+    memset(line, 'x', sizeof line - 1);
+    line[sizeof line - 1] = '\0';
+    buffer_format(&buffer, "%s", line);
+    ck_assert(buffer.failed && buffer.length == 100000);
+    buffer.failed = false;
+    ck_assert(!buffer_reserve(&buffer, SIZE_MAX - 1) && buffer.failed);
+    buffer_free(&buffer);
+    ck_assert_ptr_null(buffer.bytes);
+}
+END_TEST
+
+START_TEST(a_date_is_that_of_the_calendar)
+{
+    struct date first = date_of(0), leap = date_of(951782399), late = date_of(4107542399);
+
+    ck_assert_str_eq(first.weekday, "Thursday");
+    ck_assert(first.year == 1970 && first.month == 1 && first.day == 1 && first.hour == 0);
+    ck_assert(leap.year == 2000 && leap.month == 2 && leap.day == 28 && leap.second == 59);
+    ck_assert_str_eq(leap.weekday, "Monday");
+    ck_assert(late.year == 2100 && late.month == 2 && late.day == 28 && late.hour == 23);
+    ck_assert_str_eq(late.month_name, "February");
+}
+END_TEST
+
 TCase *text_cases(void)
 {
     TCase *cases = tcase_create("text");
@@ -292,5 +338,7 @@ TCase *text_cases(void)
     tcase_add_test(cases, what_is_escaped_reads_back_to_the_same_bytes);
     tcase_add_test(cases, long_foreign_bytes_are_cut_between_characters);
     tcase_add_test(cases, a_misspelt_word_finds_its_neighbour);
+    tcase_add_test(cases, a_buffer_grows_and_tells_what_it_could_not_hold);
+    tcase_add_test(cases, a_date_is_that_of_the_calendar);
     return cases;
 }

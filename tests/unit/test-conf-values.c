@@ -349,6 +349,24 @@ START_TEST(wrong_networks_are_refused_one_by_one)
 }
 END_TEST
 
+START_TEST(who_is_connected_is_shown_to_this_machine_alone)
+{
+    static const char status[] = "[service status]\nhandler = status\n";
+    char text[256];
+
+    snprintf(text, sizeof(text), "%slisten = 127.0.0.1:7 192.0.2.1:7 unix:/x\n", status);
+    ck_refused(text, "forkechod.conf:3: [service status] listen: other machines can reach "
+                     "\"192.0.2.1:7\", and status shows who is connected (127.0.0.1, [::1], "
+                     "unix:/path, or remote_status = yes)\n");
+    snprintf(text, sizeof(text), "%slisten = 7\nremote_status = yes\n", status);
+    conf_free(load_text(text));
+    ck_assert_str_eq(told, "");
+    snprintf(text, sizeof(text), "%slisten = 127.0.0.9:7 [::1]:7 unix:@x systemd:s\n", status);
+    conf_free(load_text(text));
+    ck_assert_str_eq(told, "");
+}
+END_TEST
+
 TCase *value_cases(void)
 {
     TCase *cases = case_in_directory("values");
@@ -370,5 +388,6 @@ TCase *value_cases(void)
     tcase_add_test(cases, networks_are_sorted_and_a_services_own_list_replaces_the_default);
     tcase_add_test(cases, equal_prefixes_in_both_lists_are_remarked_on);
     tcase_add_test(cases, wrong_networks_are_refused_one_by_one);
+    tcase_add_test(cases, who_is_connected_is_shown_to_this_machine_alone);
     return cases;
 }

@@ -316,6 +316,27 @@ START_TEST(limits_that_are_off_or_beyond_the_kernels_are_set_so)
 }
 END_TEST
 
+/* Pins the kernel's behaviour: of a Unix socket's queue it tells whether there is one. */
+START_TEST(clients_that_wait_are_counted)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "unix:@forkechod-test-%d", getpid());
+    struct address tcp = address_of("127.0.0.1:0"), local = address_of(name);
+    int fd = sockets_listen(&tcp, &preset, &why), unix_fd = sockets_listen(&local, &preset, &why);
+    ck_assert_uint_eq(sockets_waiting(fd), 0);
+    ck_assert_uint_eq(sockets_waiting(unix_fd), 0);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_ge(connect_to(&tcp), 0);
+        ck_assert_int_ge(connect_to(&local), 0);
+    }
+    struct pollfd ready = { .fd = fd, .events = POLLIN };
+    ck_assert_int_eq(poll(&ready, 1, 1000), 1);
+    ck_assert_uint_eq(sockets_waiting(fd), 3);
+    ck_assert_uint_eq(sockets_waiting(unix_fd), 1);
+}
+END_TEST
+
 TCase *sockets_cases(void)
 {
     TCase *tcase = tcase_create("sockets");
@@ -333,6 +354,7 @@ TCase *sockets_cases(void)
     tcase_add_test(tcase, what_is_no_listening_stream_is_not_adopted);
     tcase_add_test(tcase, a_tcp_connection_inherits_every_option);
     tcase_add_test(tcase, a_unix_connection_inherits_none);
+    tcase_add_test(tcase, clients_that_wait_are_counted);
     tcase_add_test(tcase, limits_that_are_off_or_beyond_the_kernels_are_set_so);
     return tcase;
 }
