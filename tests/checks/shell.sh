@@ -17,7 +17,7 @@ check() { # file [option...]
     fi
 }
 
-for script in bootstrap quickstart runtests debian/forkechod.postrm debian/forkechod.prerm \
+for script in bootstrap quickstart runtests debian/forkechod.postinst debian/forkechod.postrm debian/forkechod.prerm \
     debian/tests/service etc/init.d/forkechod.in tests/boot/make-trees tests/checks/*.sh; do
     check "$script"
 done

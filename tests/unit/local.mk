@@ -68,6 +68,12 @@ tests_unit_test_channel_SOURCES = tests/unit/test-channel.c
 tests_unit_test_channel_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_channel_LDADD = src/channel/libchannel.a src/base/libbase.a $(CHECK_LIBS)
 
+unit_tests += tests/unit/test-heritage
+tests_unit_test_heritage_SOURCES = tests/unit/test-heritage.c \
+	src/master/heritage.c src/master/heritage_check.c
+tests_unit_test_heritage_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_heritage_LDADD = src/base/libbase.a $(CHECK_LIBS)
+
 unit_tests += tests/unit/test-client
 tests_unit_test_client_SOURCES = tests/unit/test-client.c
 tests_unit_test_client_CPPFLAGS = $(unit_cppflags)
