@@ -150,19 +150,9 @@ static int take_over(const struct options *options, const struct conf_request *r
     return master_run(&start);
 }
 
-static int run(const struct options *options)
+static int run(const struct options *options, const struct conf_request *request,
+               const struct heritage *heritage)
 {
-    struct conf_request request = request_of(options);
-    struct heritage *heritage = NULL;
-    struct failure why;
-
-    if (heritage_descriptor() >= 0) {
-        heritage = heritage_read(heritage_descriptor(), &why);
-        if (heritage == NULL)
-            return complain(&why);
-        /* As it was named where the first program was started. */
-        request.file = heritage->file.path[0] == '\0' ? NULL : heritage->file.path;
-    }
     switch (options->mode) {
     case MODE_HELP:
         options_print_help();
@@ -172,15 +162,30 @@ static int run(const struct options *options)
         return EX_OK;
     case MODE_CHECK:
     case MODE_DUMP:
-        return check(&request, options->mode == MODE_DUMP, heritage);
+        return check(request, options->mode == MODE_DUMP, heritage);
     case MODE_ONE_CLIENT:
-        return serve_one_client(&request);
+        return serve_one_client(request);
     case MODE_SERVE:
         break;
     }
-    if (heritage != NULL)
-        return take_over(options, &request, heritage);
-    return serve(options, &request);
+    return heritage == NULL ? serve(options, request) : take_over(options, request, heritage);
+}
+
+/* With what another program has left, when this one is to take its place. */
+static int inherit_and_run(const struct options *options)
+{
+    struct conf_request request = request_of(options);
+    struct failure why;
+    if (heritage_descriptor() < 0)
+        return run(options, &request, NULL);
+    struct heritage *heritage = heritage_read(heritage_descriptor(), &why);
+    if (heritage == NULL)
+        return complain(&why);
+    /* As it was named where the first program was started. */
+    request.file = heritage->file.path[0] == '\0' ? NULL : heritage->file.path;
+    int status = run(options, &request, heritage);
+    free(heritage);
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -192,7 +197,7 @@ int main(int argc, char **argv)
     int status = options_parse(argc, argv, &options);
     if (status == 0) {
         title_init(argc, argv);
-        status = run(&options);
+        status = inherit_and_run(&options);
     }
     options_free(&options);
     return status;

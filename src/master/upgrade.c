@@ -183,6 +183,14 @@ static void replace(struct master *master)
     reject(master, NULL, &why);
 }
 
+/* One is asked for, and the last one is over, which ends with a reload. */
+static bool may_begin(const struct master *master)
+{
+    const struct reload *reload = &master->reload;
+    return master->upgrade.phase == UPGRADE_NONE && master->upgrade.wanted &&
+           reload->conf == NULL && !(reload->forced && reload->wanted);
+}
+
 void upgrade_check(struct master *master)
 {
     struct upgrade *upgrade = &master->upgrade;
@@ -191,7 +199,7 @@ void upgrade_check(struct master *master)
 
     if (master->life != LIFE_SERVES)
         return;
-    if (upgrade->phase == UPGRADE_NONE && upgrade->wanted && master->reload.conf == NULL)
+    if (may_begin(master))
         begin(master);
     else if (upgrade->phase == UPGRADE_QUIET && is_quiet(master))
         replace(master);

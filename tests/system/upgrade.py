@@ -148,7 +148,8 @@ def hundred():
         assert len(descendants(pid)) == 1, descendants(pid)
         assert what_it_holds(daemon) == held, (what_it_holds(daemon), held)
         assert daemon.control("check")[0] == 0, daemon.control("check")
-        assert abs(mappings(pid) - mapped) <= 3, (mappings(pid), mapped)
+        # One that each upgrade left would be a hundred; sanitizers map some as they like.
+        assert mappings(pid) < mapped + 50, (mappings(pid), mapped)
 
 
 def send_storm(daemon, port, seconds, each_turn):
@@ -183,6 +184,7 @@ def storm():
 def killed_meanwhile():
     with installed() as daemon:
         daemon.announce("listener died", "reload rejected: .*killed by signal 9", "session error")
+        daemon.announce("Unable to get registers")  # a leak check of a process that is killed
         port, turns = free_port(), []
         daemon.configure({"echo": on(port)})
         daemon.start()
