@@ -1,6 +1,7 @@
 """forkechoctl against a control socket of this file's own."""
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -171,6 +172,60 @@ def queue_full():
     assert result.returncode == 2 and "timed out" in result.stderr, result
 
 
+@case("an acting command sends its words, and what the daemon says is its output")
+def acting():
+    for words, request in (
+        (["pause", "echo"], b"pause echo\n"),
+        (["drain"], b"drain\n"),
+        (["drain", "echo"], b"drain echo\n"),
+        (["scale", "echo", "auto"], b"scale echo auto\n"),
+        (["kill", "1-2", "3-4"], b"kill 1-2 3-4\n"),
+        (["kill", "--client", "::1"], b"kill-client ::1\n"),
+        (["--client=::1", "kill"], b"kill-client ::1\n"),
+        (["log", "debug"], b"log debug\n"),
+        (["check"], b"check\n"),
+    ):
+        with daemon(b"ok\nit is done\n") as (path, heard):
+            expect(forkechoctl(*words, "-s", path), 0, "it is done\n")
+        assert heard == [request], heard
+
+
+@case("what was not done wholly is status 1, line by line on standard error")
+def not_wholly():
+    with daemon(b"rejected\n1-2: gone\n") as (path, _):
+        expect(
+            forkechoctl("-s", path, "kill", "1-2"),
+            1,
+            "",
+            "forkechoctl: not every session could be ended\n1-2: gone\n",
+        )
+    with daemon(b"error: no such service\n") as (path, _):
+        expect(forkechoctl("-s", path, "pause", "x"), 1, "", "forkechoctl: no such service\n")
+
+
+@case("--json prints one object, whatever comes of it")
+def as_json():
+    for answer, status, wanted in (
+        (b"ok\n", 0, {"ok": True, "lines": []}),
+        (b'ok\na "b" \\c\nd\n', 0, {"ok": True, "lines": ['a "b" \\c', "d"]}),
+        (b"rejected\nf:1: x\n", 1, {"ok": False, "lines": ["f:1: x"]}),
+        (b"error: why\n", 1, {"ok": False, "error": "why", "lines": []}),
+        (b"", 2, {"ok": False, "lines": []}),
+    ):
+        with daemon(answer) as (path, _):
+            result = forkechoctl("-j", "-s", path, "reload")
+        said = json.loads(result.stdout)
+        assert result.returncode == status and not result.stderr, result
+        assert wanted.items() <= said.items(), said
+        assert said["ok"] or said["error"], said
+
+
+@case("a request that would not fit into a line is not sent in part")
+def too_long():
+    result = forkechoctl("kill", *(["4000000000-4000000000"] * 200))
+    assert result.returncode == 2 and "longer than" in result.stderr, result
+
+
 @case("a wrong command line is status 2 and says what is wrong")
 def usage():
     for arguments, why in (
@@ -178,6 +233,10 @@ def usage():
         (["relaod"], 'no such command: "relaod" (did you mean "reload"?)'),
         (["\x1b[2J"], 'no such command: "\\x1B[2J"'),
         (["reload", "echo"], 'one argument too many: "echo"'),
+        (["pause"], 'an argument is missing behind "pause" (SERVICE)'),
+        (["kill"], "kill whom?"),
+        (["kill", "1-2", "--client", "::1"], "cannot be together"),
+        (["reload", "--client", "::1"], "reload takes no --client"),
         (["-x", "reload"], 'no such option: "-x"'),
         (["-xV"], 'no such option: "-x"'),
         (["--frob"], 'no such option: "--frob"'),
