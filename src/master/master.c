@@ -252,6 +252,7 @@ static int take_over(struct master *master, struct failure *why)
     master->conf = master->start->conf;
     if (succession_take(master, heritage, why) < 0 || privilege_limit_master(why) < 0)
         return -1;
+    report_open_log(master, master->conf); /* again: now it is known what was switched */
     upgrade_arrived(master, heritage);
     return 0;
 }

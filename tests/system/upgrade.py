@@ -147,7 +147,8 @@ def hundred():
         sessions = talker.finish() + result.answered
         daemon.expect("session end: echo .* client closed", count=sessions, seconds=10)
         assert state(daemon) == (0, sessions)
-        wait_until("old listeners are gone", lambda: len(daemon.processes("listener")) == 1)
+        assert asks(client, b"before") == b"before"
+    wait_until("old listeners are gone", lambda: len(daemon.processes("listener")) == 1)
         assert len(descendants(pid)) == 1, descendants(pid)
         assert what_it_holds(daemon) == held, (what_it_holds(daemon), held)
         assert daemon.control("check")[0] == 0, daemon.control("check")
@@ -371,9 +372,14 @@ def without_file():
 # ---- programs and files that will not do --------------------------------------------------------
 
 
-def is_rejected(daemon, client, reason):
+def listeners(daemon):
+    return sorted(process.pid for process in daemon.processes("listener"))
+
+
+def is_rejected(daemon, client, reason, count=1):
     """The upgrade fails for this reason, by control socket and by signal, and nobody notices."""
-    before = daemon.listener()
+    wait_until("old listeners are gone", lambda: len(listeners(daemon)) == count)
+    before = listeners(daemon)
     daemon.mark()
     status, text = daemon.control("upgrade")
     assert status == 1 and re.search(reason, text) and REJECTED in text, (status, text)
@@ -381,7 +387,7 @@ def is_rejected(daemon, client, reason):
     daemon.mark()
     daemon.kill(daemon.pid, signal.SIGUSR2)
     daemon.expect(f"{REJECTED}: .*{reason}", seconds=15)
-    assert daemon.listener() == before
+    assert listeners(daemon) == before
     assert asks(client, b"as ever") == b"as ever"
 
 
@@ -444,6 +450,28 @@ def bad_file():
             upgrade(daemon)
             assert asks(client, b"as ever") == b"as ever"
             assert exchange(port, b"hello") == b"HELLO"
+
+
+@case("with clients in 64 generations there is no room for another program, until some leave", limit=120)
+def no_room():
+    with installed() as daemon, contextlib.ExitStack() as crowd:
+        daemon.announce(REJECTED)
+        port = free_port()
+        daemon.configure({"echo": on(port)})
+        daemon.start()
+        clients = []
+        for turn in range(1, 65):
+            clients.append(crowd.enter_context(connect(port)))
+            assert asks(clients[-1], b"hello") == b"hello"
+            if turn < 64:
+                upgrade(daemon)
+        is_rejected(daemon, clients[0], "service echo: 64 older generations still have clients", 64)
+        clients[30].close()
+        wait_until("a listener has gone", lambda: len(daemon.processes("listener")) == 63)
+        upgrade(daemon)
+        assert exchange(port, b"hello") == b"hello"
+        for client in clients[31:] + clients[:30]:
+            assert asks(client, b"as ever") == b"as ever"
 
 
 @case("an address that cannot be bound: the new program serves with the old configuration")
