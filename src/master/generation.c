@@ -161,11 +161,10 @@ int generation_start(struct generation *generation, const struct generation_seed
     return 0;
 }
 
-static int tell(struct generation *generation, struct record *record)
+static void tell(struct generation *generation, struct record *record)
 {
-    if (generation->channel.fd < 0)
-        return -EPIPE;
-    return channel_send(&generation->channel, record, true);
+    if (generation->channel.fd >= 0)
+        channel_send(&generation->channel, record, true);
 }
 
 void generation_tell(struct generation *generation, enum tell what)
@@ -216,7 +215,10 @@ int generation_end_session(struct generation *generation, uint32_t slot, uint32_
     struct record record = { .kind = RECORD_END_SESSION, .slot = slot, .count = turn };
     if (generation->state == GENERATION_DEAD)
         return end_orphan(generation, pid);
-    return tell(generation, &record);
+    if (generation->channel.fd < 0)
+        return -EPIPE;
+    /* However many are ended: what else it has to hear finds its place. */
+    return channel_send(&generation->channel, &record, false);
 }
 
 void generation_drain(struct generation *generation, uint64_t last, uint64_t limit_ms)

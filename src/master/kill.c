@@ -37,17 +37,35 @@ static struct generation *read_session(struct master *master, uint32_t slot, str
 static int end(struct master *master, struct generation *generation, uint32_t slot,
                const struct board_row *row)
 {
+    int result = generation_end_session(generation, slot, row->turn, row->pid);
     /* Should its listener die first: so that its end is told for what it is. */
-    atomic_store(&master->board.slot[slot].killed, row->turn);
-    return generation_end_session(generation, slot, row->turn, row->pid);
+    if (result == 0)
+        atomic_store(&master->board.slot[slot].killed, row->turn);
+    return result;
+}
+
+/* 0, -ESRCH or -EAGAIN. */
+static int end_named(const struct asked *asked, const char *id)
+{
+    struct board_row row;
+    uint32_t slot, turn;
+
+    parse_id(id, &slot, &turn);
+    struct generation *generation = read_session(asked->master, slot, &row);
+    if (generation == NULL || row.turn != turn)
+        return -ESRCH;
+    int result = end(asked->master, generation, slot, &row);
+    if (result == 0)
+        requests_log(asked, EVENT_SESSION_KILLED, "%s %s %s [%d]",
+                     asked->master->services[generation->service]->name, row.client, id, row.pid);
+    return result;
 }
 
 enum control_wait request_kill(const struct asked *asked)
 {
-    struct master *master = asked->master;
-    const char *missing[CONTROL_REQUEST_MAX / 2];
-    size_t missing_count = 0;
+    int results[CONTROL_REQUEST_MAX / 2];
     uint32_t slot, turn;
+    bool whole = true;
 
     for (size_t i = 0; i < asked->count; i++)
         if (!parse_id(asked->arguments[i], &slot, &turn)) {
@@ -58,23 +76,18 @@ enum control_wait request_kill(const struct asked *asked)
             return WAIT_NOTHING;
         }
     for (size_t i = 0; i < asked->count; i++) {
-        struct board_row row;
-        parse_id(asked->arguments[i], &slot, &turn);
-        struct generation *generation = read_session(master, slot, &row);
-        if (generation == NULL || row.turn != turn || end(master, generation, slot, &row) < 0) {
-            missing[missing_count++] = asked->arguments[i];
-            continue;
-        }
-        requests_log(asked, EVENT_SESSION_KILLED, "%s %s %s [%d]",
-                     master->services[generation->service]->name, row.client, asked->arguments[i],
-                     row.pid);
+        results[i] = end_named(asked, asked->arguments[i]);
+        whole &= results[i] == 0;
     }
-    if (missing_count == 0)
+    if (whole)
         control_say(asked->client, "ok\nsessions told to end: %zu", asked->count);
     else
         control_say(asked->client, "rejected");
-    for (size_t i = 0; i < missing_count; i++)
-        control_say(asked->client, "%s: there is no such session, or no more", missing[i]);
+    for (size_t i = 0; i < asked->count; i++)
+        if (results[i] != 0)
+            control_say(asked->client, "%s: %s", asked->arguments[i],
+                        results[i] == -EAGAIN ? "its listener is busy (ask again)"
+                                              : "there is no such session, or no more");
     return WAIT_NOTHING;
 }
 
@@ -114,26 +127,27 @@ static bool parse_client(const char *text, char *out, size_t size, bool *any_por
     return true;
 }
 
-struct ended {
-    unsigned int sessions, left; /* left: no room to tell their listener */
-};
-
-/* Ends every session of the generation that comes from there. */
-static void end_client(struct master *master, unsigned int block, const char *client, bool any_port,
-                       struct ended *ended)
+/* Ends the sessions of the generation that come from there. `rest`: but those that were told
+ * already. Returns whether there was room to tell all. */
+static bool end_client(const struct asked *asked, unsigned int block, const char *client,
+                       bool any_port, bool rest)
 {
+    struct master *master = asked->master;
     size_t length = strlen(client) + !any_port;
     struct board_row row;
     int64_t slot = -1;
 
     while ((slot = board_next(&master->board, block, slot)) >= 0) {
         struct generation *generation = read_session(master, (uint32_t)slot, &row);
-        if (generation == NULL || strncmp(row.client, client, length) != 0)
+        if (generation == NULL || strncmp(row.client, client, length) != 0 ||
+            (rest && atomic_load(&master->board.slot[slot].killed) == row.turn))
             continue;
         int result = end(master, generation, (uint32_t)slot, &row);
-        ended->sessions += result == 0;
-        ended->left += result == -EAGAIN;
+        asked->client->number += result == 0;
+        if (result == -EAGAIN)
+            return false;
     }
+    return true;
 }
 
 enum control_wait request_kill_client(const struct asked *asked)
@@ -141,8 +155,7 @@ enum control_wait request_kill_client(const struct asked *asked)
     struct master *master = asked->master;
     char client[ADDRESS_TEXT_MAX], shown[64];
     const char *given = asked->arguments[0], *hint;
-    struct ended ended = { 0 };
-    bool any_port;
+    bool any_port, all = true, rest = asked->client->waits == WAIT_TURN;
 
     text_escape(given, strlen(given), shown, sizeof(shown));
     if (!parse_client(given, client, sizeof(client), &any_port, &hint)) {
@@ -157,15 +170,16 @@ enum control_wait request_kill_client(const struct asked *asked)
     }
     for (unsigned int i = 0; i < BOARD_BLOCKS; i++)
         if (master->generations[i].state != GENERATION_NONE)
-            end_client(master, i, client, any_port, &ended);
-    if (ended.sessions > 0)
-        requests_log(asked, EVENT_SESSION_KILLED, "sessions of %s: %u", shown, ended.sessions);
-    control_say(asked->client, ended.sessions > 0 && ended.left == 0 ? "ok" : "rejected");
-    if (ended.sessions + ended.left == 0)
-        control_say(asked->client, "there is no session of %s", shown);
+            all &= end_client(asked, i, client, any_port, rest);
+    if (!all)
+        return WAIT_TURN;
+    unsigned long long ended = asked->client->number;
+    if (ended > 0)
+        requests_log(asked, EVENT_SESSION_KILLED, "sessions of %s: %llu", shown, ended);
+    control_say(asked->client, ended > 0 ? "ok" : "rejected");
+    if (ended > 0)
+        control_say(asked->client, "sessions of %s told to end: %llu", shown, ended);
     else
-        control_say(asked->client, "sessions of %s told to end: %u", shown, ended.sessions);
-    if (ended.left > 0)
-        control_say(asked->client, "%u more are left: ask again", ended.left);
+        control_say(asked->client, "there is no session of %s", shown);
     return WAIT_NOTHING;
 }

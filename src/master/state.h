@@ -90,7 +90,7 @@ struct control_client {
     int fd; /* -1: free */
     enum control_wait waits;
     uint64_t deadline_ms; /* of its request */
-    uint64_t number;      /* of the reload or upgrade that it waits for */
+    uint64_t number;      /* of the reload or upgrade that it waits for; of what is done already */
     struct ucred peer;
     size_t length;
     char line[CONTROL_REQUEST_MAX];
