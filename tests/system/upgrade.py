@@ -147,8 +147,7 @@ def hundred():
         sessions = talker.finish() + result.answered
         daemon.expect("session end: echo .* client closed", count=sessions, seconds=10)
         assert state(daemon) == (0, sessions)
-        assert asks(client, b"before") == b"before"
-    wait_until("old listeners are gone", lambda: len(daemon.processes("listener")) == 1)
+        wait_until("old listeners are gone", lambda: len(daemon.processes("listener")) == 1)
         assert len(descendants(pid)) == 1, descendants(pid)
         assert what_it_holds(daemon) == held, (what_it_holds(daemon), held)
         assert daemon.control("check")[0] == 0, daemon.control("check")
@@ -378,6 +377,7 @@ def listeners(daemon):
 
 def is_rejected(daemon, client, reason, count=1):
     """The upgrade fails for this reason, by control socket and by signal, and nobody notices."""
+    assert asks(client, b"before") == b"before"
     wait_until("old listeners are gone", lambda: len(listeners(daemon)) == count)
     before = listeners(daemon)
     daemon.mark()
