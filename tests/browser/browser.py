@@ -11,11 +11,20 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
 from tap import scaled
 
+# Puts the pipes where the browser wants them, and becomes it.
+LAUNCHER = """
+import fcntl, os, sys
+moved = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 100) for number in sys.argv[1:3]]
+for place, number in enumerate(moved, 3):
+    os.dup2(number, place)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -26,12 +35,12 @@ class Browser:
         self.profile = tempfile.mkdtemp(prefix="forkechod-browser-")
         from_us, self.write_end = os.pipe()
         self.read_end, to_us = os.pipe()
-        # It wants them as 3 and 4; the shell puts them there.
         words = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                  "--disable-background-networking", "--disable-extensions", "--no-first-run",
                  "--hide-scrollbars", f"--user-data-dir={self.profile}", "--remote-debugging-pipe"]
         self.process = subprocess.Popen(
-            ["sh", "-c", f'exec 3<&{from_us} 4>&{to_us}; exec "$@"', "sh", *words, "about:blank"],
+            [sys.executable, "-I", "-S", "-c", LAUNCHER, str(from_us), str(to_us), *words,
+             "about:blank"],
             pass_fds=(from_us, to_us), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, env=dict(os.environ, HOME=self.profile))
         os.close(from_us)
