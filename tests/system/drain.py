@@ -140,7 +140,8 @@ def during_reload():
         answer = read_to_end(client).decode().splitlines()
         if answer[0] == "rejected":
             assert "the daemon is stopping" in answer[1], answer
-            assert exchange(port, b"old") == b"old" and is_refused(other)
+            assert exchange(port, b"old") == b"old"
+            wait_until("the new address is closed", lambda: is_refused(other))
         else:  # it was too fast
             assert answer == ["ok"] and exchange(other, b"new") == b"new"
         daemon.check()

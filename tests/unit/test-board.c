@@ -202,6 +202,28 @@ START_TEST(a_session_that_comes_and_goes_is_accepted_live_and_ended)
 }
 END_TEST
 
+START_TEST(a_block_agrees_with_its_slots_or_says_that_it_does_not)
+{
+    uint32_t hint = 0;
+    unsigned int block = (unsigned int)board_block_take(&board, 1, 0);
+    uint32_t slot = (uint32_t)board_chunk_take(&board, block, &hint);
+
+    ck_assert(board_block_agrees(&board, block));
+    board_slot_open(&board, slot, block, "192.0.2.7:1", 5);
+    ck_assert(board_block_agrees(&board, block)); /* it is being forked, and not counted yet */
+    board_slot_pid(&board, slot, getpid());
+    ck_assert(board_block_agrees(&board, block));
+    atomic_store(&board.blocks[block].live, 2);
+    ck_assert(!board_block_agrees(&board, block));
+    board_block_begin(&board.blocks[block]); /* who is writing may still put it right */
+    ck_assert(board_block_agrees(&board, block));
+    board_block_end(&board.blocks[block]);
+    atomic_store(&board.blocks[block].live, 1);
+    board_slot_close(&board, slot);
+    ck_assert(!board_block_agrees(&board, block));
+}
+END_TEST
+
 START_TEST(what_a_generation_did_stays_with_its_service)
 {
     struct board_sum sum;
@@ -397,6 +419,7 @@ int main(void)
     tcase_add_test(cases, a_session_that_never_ends_its_write_marks_its_row_and_no_other);
     tcase_add_test(cases, a_new_session_finds_nothing_of_the_one_before);
     tcase_add_test(cases, a_session_that_comes_and_goes_is_accepted_live_and_ended);
+    tcase_add_test(cases, a_block_agrees_with_its_slots_or_says_that_it_does_not);
     tcase_add_test(cases, what_a_generation_did_stays_with_its_service);
     tcase_add_test(cases, a_worker_counts_its_clients_one_after_the_other);
     tcase_add_test(cases, a_worker_that_wrote_nonsense_is_marked_and_adds_nothing);
