@@ -21,7 +21,7 @@ dist_bashcompletion_DATA = etc/completion/forkecho etc/completion/forkechoctl \
 
 # In force only where an administrator copies them to.
 examplesdir = $(docdir)/examples
-dist_examples_DATA = doc/examples/classic.conf
+dist_examples_DATA = doc/examples/classic.conf doc/examples/pool.conf
 
 # The configuration belongs to the administrator as soon as it is there: installing again leaves it
 # as it is, and uninstalling takes it away only if nobody changed it.

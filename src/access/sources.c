@@ -1,53 +1,55 @@
 #include "access/sources.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "base/bucket.h"
 
-enum { WORDS = 4, NOBODY = 0 };
+enum { WORDS = 4, NOBODY = 0, WAYS = 8, LIVE_BITS = 24 };
 
-/* Entries are named by their index; 0 is nobody, so that it can end a list. An entry in use is in
- * the chain of its hash; one without sessions is in the idle list as well. */
+#define LIVE_MASK ((UINT64_C(1) << LIVE_BITS) - 1)
+
+/* One source: the tag of its network above, its sessions below; 0: never used. The tags of a set's
+ * entries differ, but for the moment in which two processes bring in the same newcomer. */
 struct source {
-    struct network network;
-    uint32_t live;
-    uint32_t chain;
-    uint32_t older, newer; /* in the idle list */
+    _Atomic uint64_t word;
     struct bucket bucket;
 };
 
+/* Entries are named by their index + 1. */
 struct sources {
     unsigned int prefix_v4, prefix_v6, per_source;
     struct rate rate;
-    uint64_t key[1 + WORDS];
-    uint32_t room, used; /* entries 1..used have been handed out */
-    uint32_t mask;
-    uint32_t *chains;
-    struct source *entries; /* [0] holds the ends of the idle list: newer is the oldest one */
+    uint64_t key[2][1 + WORDS];
+    uint32_t sets; /* a power of two */
+    struct source *entries;
 };
 
+static size_t size_of(const struct sources *sources)
+{
+    return (size_t)sources->sets * WAYS * sizeof(struct source);
+}
+
 struct sources *sources_new(size_t room, unsigned int prefix_v4, unsigned int prefix_v6,
-                            unsigned int per_source, const struct rate *rate)
+                            unsigned int per_source, const struct rate *rate, bool shared)
 {
     struct sources *sources = calloc(1, sizeof *sources);
-    uint32_t size = 16;
-
     if (!sources)
         return NULL;
-    sources->room = room < INT32_MAX ? (uint32_t)room : INT32_MAX;
-    while (size < sources->room)
-        size *= 2;
-    sources->mask = size - 1;
     sources->prefix_v4 = prefix_v4;
     sources->prefix_v6 = prefix_v6;
     sources->per_source = per_source;
     sources->rate = *rate;
-    sources->chains = calloc(size, sizeof *sources->chains);
-    sources->entries = calloc((size_t)sources->room + 1, sizeof *sources->entries);
-    if (!sources->chains || !sources->entries ||
+    sources->sets = 1;
+    while (sources->sets < (1U << 24) && (size_t)sources->sets * WAYS < 2 * room)
+        sources->sets *= 2;
+    sources->entries = mmap(NULL, size_of(sources), PROT_READ | PROT_WRITE,
+                            (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1, 0);
+    if (sources->entries == MAP_FAILED ||
         getrandom(sources->key, sizeof sources->key, 0) != sizeof sources->key) {
         int error = errno;
         sources_free(sources);
@@ -61,83 +63,95 @@ void sources_free(struct sources *sources)
 {
     if (!sources)
         return;
-    free(sources->chains);
-    free(sources->entries);
+    if (sources->entries != MAP_FAILED)
+        munmap(sources->entries, size_of(sources));
     free(sources);
 }
 
 /* Multilinear hashing (Lemire and Kaser 2014, "Strongly universal string hashing is fast"): without
  * the key, no two networks can be chosen that collide more often than by chance. */
-static uint32_t *chain_of(struct sources *sources, const struct network *network)
+static uint32_t hash(const uint64_t key[1 + WORDS], const struct network *network)
 {
     uint32_t words[WORDS];
-    uint64_t sum = sources->key[0];
+    uint64_t sum = key[0];
 
     memcpy(words, network->bytes, sizeof words);
     for (unsigned int i = 0; i < WORDS; i++)
-        sum += sources->key[1 + i] * words[i];
-    return &sources->chains[(uint32_t)(sum >> 32) & sources->mask];
+        sum += key[1 + i] * words[i];
+    return (uint32_t)(sum >> 32);
 }
 
-static void idle_add(struct sources *sources, uint32_t index)
+/* A source's tag, never 0: the hash of its network that its set was not chosen by, and its family.
+ */
+static uint64_t tag_of(const struct sources *sources, const struct network *network)
 {
-    struct source *entries = sources->entries;
-
-    entries[index].newer = NOBODY;
-    entries[index].older = entries[NOBODY].older;
-    entries[entries[NOBODY].older].newer = index;
-    entries[NOBODY].older = index;
+    uint64_t tag = (uint64_t)hash(sources->key[1], network) << 1 | (network->family == AF_INET);
+    return (tag | UINT64_C(1) << 39) << LIVE_BITS;
 }
 
-static void idle_remove(struct sources *sources, uint32_t index)
+static uint64_t word_of(const struct source *source)
 {
-    struct source *entries = sources->entries;
-
-    entries[entries[index].older].newer = entries[index].newer;
-    entries[entries[index].newer].older = entries[index].older;
+    return atomic_load_explicit(&source->word, memory_order_relaxed);
 }
 
-static uint32_t find(struct sources *sources, const struct network *network)
+static bool change(struct source *source, uint64_t from, uint64_t to)
 {
-    uint32_t index = *chain_of(sources, network);
-
-    while (index != NOBODY && network_compare(&sources->entries[index].network, network))
-        index = sources->entries[index].chain;
-    return index;
+    return atomic_compare_exchange_strong(&source->word, &from, to);
 }
 
-static void forget(struct sources *sources, uint32_t index)
+/* When there will be nothing to remember of the source any more; 0: already. */
+static uint64_t remembered_until(const struct sources *sources, const struct source *source,
+                                 uint64_t now_ms)
 {
-    uint32_t *link = chain_of(sources, &sources->entries[index].network);
-
-    while (*link != index)
-        link = &sources->entries[*link].chain;
-    *link = sources->entries[index].chain;
-    idle_remove(sources, index);
+    return word_of(source) == 0 || bucket_is_full(&source->bucket, &sources->rate, now_ms)
+               ? 0
+               : atomic_load_explicit(&source->bucket.full_ns, memory_order_relaxed);
 }
 
-/* An entry for a newcomer: one that has nothing to remember any more, or one never used, or the one
- * that has been idle for longest. */
-static uint32_t take(struct sources *sources, const struct network *network, uint64_t now_ms)
+/* The entry that the newcomer gets, or NULL: of those without sessions the one of which the least
+ * is forgotten. */
+static struct source *find_place(const struct sources *sources, struct source *set, uint64_t now_ms)
 {
-    uint32_t index = sources->entries[NOBODY].newer;
-    bool fresh = sources->used < sources->room;
+    struct source *place = NULL;
+    uint64_t best = 0;
+    for (unsigned int i = 0; i < WAYS; i++) {
+        if ((word_of(&set[i]) & LIVE_MASK) != 0)
+            continue;
+        uint64_t until = remembered_until(sources, &set[i], now_ms);
+        if (place == NULL || until < best) {
+            best = until;
+            place = &set[i];
+        }
+    }
+    return place;
+}
 
-    if (index != NOBODY &&
-        (!fresh || bucket_is_full(&sources->entries[index].bucket, &sources->rate, now_ms)))
-        forget(sources, index);
-    else if (fresh)
-        index = ++sources->used;
-    else
-        return NOBODY;
+static struct source *find(struct source *set, uint64_t tag)
+{
+    for (unsigned int i = 0; i < WAYS; i++)
+        if ((word_of(&set[i]) & ~LIVE_MASK) == tag)
+            return &set[i];
+    return NULL;
+}
 
-    uint32_t *chain = chain_of(sources, network);
-    struct source *entry = &sources->entries[index];
-    *entry = (struct source){ .network = *network, .chain = *chain };
-    bucket_fill(&entry->bucket, &sources->rate, now_ms);
-    *chain = index;
-    idle_add(sources, index);
-    return index;
+static void drop(struct source *source)
+{
+    uint64_t word = word_of(source);
+    while ((word & LIVE_MASK) > 0 &&
+           !atomic_compare_exchange_weak(&source->word, &word, word - 1)) {
+    }
+}
+
+/* One more session of it; a fresh one begins with a full bucket. */
+static enum source_verdict count(struct sources *sources, struct source *source, bool fresh,
+                                 uint64_t now_ms)
+{
+    if (fresh)
+        bucket_fill(&source->bucket);
+    if (bucket_take(&source->bucket, &sources->rate, now_ms))
+        return SOURCE_ALLOWED;
+    drop(source);
+    return SOURCE_TOO_FAST;
 }
 
 enum source_verdict sources_enter(struct sources *sources, const struct address *client,
@@ -149,24 +163,54 @@ enum source_verdict sources_enter(struct sources *sources, const struct address 
     *entry = NOBODY;
     if (!network.family || (!sources->per_source && !sources->rate.tokens))
         return SOURCE_ALLOWED;
-    uint32_t index = find(sources, &network);
-    if (index == NOBODY)
-        index = take(sources, &network, now_ms);
-    if (index == NOBODY)
-        return SOURCE_ALLOWED;
-    struct source *source = &sources->entries[index];
-    if (sources->per_source && source->live >= sources->per_source)
-        return SOURCE_TOO_MANY;
-    if (!bucket_take(&source->bucket, &sources->rate, now_ms))
-        return SOURCE_TOO_FAST;
-    if (source->live++ == 0)
-        idle_remove(sources, index);
-    *entry = index;
-    return SOURCE_ALLOWED;
+    uint32_t index = (hash(sources->key[0], &network) & (sources->sets - 1)) * WAYS;
+    struct source *set = &sources->entries[index];
+    uint64_t tag = tag_of(sources, &network);
+    for (;;) {
+        struct source *source = find(set, tag);
+        bool fresh = source == NULL;
+        if (fresh && (source = find_place(sources, set, now_ms)) == NULL)
+            return SOURCE_ALLOWED;
+        uint64_t word = word_of(source), live = fresh ? 0 : word & LIVE_MASK;
+        if (fresh ? (word & LIVE_MASK) != 0 : (word & ~LIVE_MASK) != tag)
+            continue; /* somebody else was here meanwhile */
+        if (sources->per_source && live >= sources->per_source)
+            return SOURCE_TOO_MANY;
+        if (live == LIVE_MASK) /* without a limit, and more than can be counted */
+            return SOURCE_ALLOWED;
+        if (!change(source, word, tag | (live + 1)))
+            continue;
+        enum source_verdict verdict = count(sources, source, fresh, now_ms);
+        if (verdict == SOURCE_ALLOWED)
+            *entry = (uint32_t)(source - sources->entries) + 1;
+        return verdict;
+    }
 }
 
 void sources_leave(struct sources *sources, uint32_t entry)
 {
-    if (entry != NOBODY && --sources->entries[entry].live == 0)
-        idle_add(sources, entry);
+    if (entry != NOBODY && entry <= sources->sets * WAYS)
+        drop(&sources->entries[entry - 1]);
+}
+
+void sources_forget_sessions(struct sources *sources)
+{
+    for (uint32_t i = 0; i < sources->sets * WAYS; i++) {
+        struct source *source = &sources->entries[i];
+        uint64_t word = word_of(source);
+        while ((word & LIVE_MASK) > 0 &&
+               !atomic_compare_exchange_weak(&source->word, &word, word & ~LIVE_MASK)) {
+        }
+    }
+}
+
+void sources_count_again(struct sources *sources, uint32_t entry)
+{
+    if (entry == NOBODY || entry > sources->sets * WAYS)
+        return;
+    struct source *source = &sources->entries[entry - 1];
+    uint64_t word = word_of(source);
+    while (word != 0 && (word & LIVE_MASK) < LIVE_MASK &&
+           !atomic_compare_exchange_weak(&source->word, &word, word + 1)) {
+    }
 }

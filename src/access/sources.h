@@ -1,11 +1,13 @@
 /*
- * How many live sessions, and how fast, from each source: `per_source`, `per_source_rate`. A hash
- * table of the sources that have a live session or an unfilled bucket; private to one listener;
- * sized once, so that nothing is allocated while serving, and every step takes the same time
- * however many there are. Keyed hash: a client cannot choose collisions.
+ * How many live sessions, and how fast, from each source: `per_source`, `per_source_rate`. A table
+ * of the sources that have a live session or an unfilled bucket, sized once, so that nothing is
+ * allocated while serving and every step takes the same time however many there are. Each entry is
+ * changed by single atomic steps, so that the processes of a pool can share the table. Keyed hash:
+ * a client cannot choose collisions.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,11 +18,11 @@ struct sources;
 
 enum source_verdict { SOURCE_ALLOWED, SOURCE_TOO_MANY, SOURCE_TOO_FAST };
 
-/* Room for `room` sources at once. A table that is full forgets the source that has been without
- * sessions for longest; where every one has some, newcomers are let in uncounted. NULL with errno.
- */
+/* Room for `room` sources at once. Where an entry is wanted and there is none, a source without
+ * sessions is forgotten, one with a full bucket first; where every one has some, newcomers are let
+ * in uncounted. `shared`: children inherit this very table, not a copy. NULL with errno. */
 struct sources *sources_new(size_t room, unsigned int prefix_v4, unsigned int prefix_v6,
-                            unsigned int per_source, const struct rate *rate);
+                            unsigned int per_source, const struct rate *rate, bool shared);
 void sources_free(struct sources *sources);
 
 /* Counts a new session of `client` (un-mapped), or says why not; then nothing is counted. *entry
@@ -28,3 +30,9 @@ void sources_free(struct sources *sources);
 enum source_verdict sources_enter(struct sources *sources, const struct address *client,
                                   uint64_t now_ms, uint32_t *entry);
 void sources_leave(struct sources *sources, uint32_t entry);
+
+/* After a process has died that may have left something counted: nobody has sessions; then each
+ * session that lives is counted again. What others do meanwhile can be lost, which lets one more in
+ * until those have left; it is never counted twice. */
+void sources_forget_sessions(struct sources *sources);
+void sources_count_again(struct sources *sources, uint32_t entry);

@@ -1,18 +1,23 @@
-/* A token bucket on the monotonic clock: limits a rate and never closes a port. Pure, no I/O. */
+/*
+ * A token bucket on the monotonic clock: limits a rate and never closes a port. One atomic number
+ * (the virtual scheduling form of GCRA, ITU-T I.371), so that processes can share one. Pure, no
+ * I/O.
+ */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/text.h"
 
+/* All zero is a full bucket. */
 struct bucket {
-    uint64_t level;   /* in 1/period_ms tokens, so that no fraction is lost */
-    uint64_t last_ms; /* when the level was right */
+    _Atomic uint64_t full_ns; /* when it will be full again */
 };
 
 /* A full bucket. */
-void bucket_fill(struct bucket *bucket, const struct rate *rate, uint64_t now_ms);
+void bucket_fill(struct bucket *bucket);
 /* Takes one token. Returns false, taking nothing, when there is none. A rate of 0 always gives. */
 bool bucket_take(struct bucket *bucket, const struct rate *rate, uint64_t now_ms);
 /* When the next token will be there (now_ms when there is one already). */

@@ -19,11 +19,13 @@ enum {
 
 enum record_kind {
     /* master to listener */
-    RECORD_GO = 1, /* start accepting */
+    RECORD_GO = 1, /* start accepting. `sockets`: bits of those that are the daemon's alone: whoever
+                      closes one may shut it down */
     RECORD_TELL,   /* what to report of sessions: `count` is an enum tell */
     RECORD_DRAIN,  /* accept no more; exit when the last session has ended. `sockets`: bits of those
                       to accept from until their queue was empty once, at most `duration_us` (0: as
-                      long as that takes), before they are closed; the others are closed now */
+                      long as that takes), before they are closed; the others are closed now.
+                      `count`: bits as with GO */
     RECORD_STOPPING, /* the daemon stops: a session that only holds its process is ended when it
                         does */
     RECORD_END_ALL,  /* end every session now */
@@ -41,8 +43,11 @@ enum record_kind {
     RECORD_REFUSED_END,    /* `count` were refused in `duration_us` */
     RECORD_THROTTLE_BEGIN, /* clients have to wait: `cause` */
     RECORD_THROTTLE_END,
-    RECORD_LOST,  /* a client that was accepted could not be served: `cause`, `error` */
-    RECORD_BROKEN /* nobody can be accepted at the address `text` any more: `error` */
+    RECORD_LOST,         /* a client that was accepted could not be served: `cause`, `error` */
+    RECORD_WORKER_DIED,  /* a worker without a client: `signal`, or `error` is its exit status */
+    RECORD_WORKER_STUCK, /* a worker did nothing for worker_timeout; `text` is its client, or empty
+                          */
+    RECORD_BROKEN        /* nobody can be accepted at the address `text` any more: `error` */
 };
 
 /* What a listener tells of sessions. Errors always. */

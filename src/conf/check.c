@@ -159,6 +159,32 @@ static void check_status(const struct subject *subject)
                            address_format(&addresses[i], text, sizeof(text)));
 }
 
+/* A pool's numbers against each other, and limits of a process that serves many. */
+static void check_pool(const struct subject *subject)
+{
+    const struct service *service = subject->service;
+    const struct setting *spare =
+        later(good_setting(subject, SERVICE_min_spare), good_setting(subject, SERVICE_max_spare));
+    const struct setting *cpu = good_setting(subject, SERVICE_rlimit_cpu);
+    const struct setting *start = later(good_setting(subject, SERVICE_start_servers),
+                                        good_setting(subject, SERVICE_instances));
+
+    if (service->process_model != PROCESS_MODEL_PREFORK)
+        return;
+    if (spare && service->max_spare != 0 && service->min_spare > service->max_spare)
+        findings_error(subject->findings, &spare->place,
+                       "min_spare is %u and max_spare %u (not more than that, or auto)",
+                       service->min_spare, service->max_spare);
+    if (start && service->start_servers > service->instances)
+        findings_error(subject->findings, &start->place,
+                       "start_servers is %u and instances %u (at least as many)",
+                       service->start_servers, service->instances);
+    if (cpu && service->rlimit_cpu && service->max_requests != 1)
+        findings_error(subject->findings, &cpu->place,
+                       "counts for all clients of a process of the pool (set max_requests = 1, or "
+                       "process_model = fork)");
+}
+
 void drafts_check(struct findings *findings, const struct layers *layers, const struct draft *all,
                   size_t count)
 {
@@ -171,6 +197,7 @@ void drafts_check(struct findings *findings, const struct layers *layers, const 
         check_seconds(&subject);
         check_device(&subject);
         check_lists(&subject);
+        check_pool(&subject);
         check_status(&subject);
         for (size_t j = 0; j <= i; j++)
             if (all[j].object)

@@ -56,6 +56,10 @@ static int read_count(const struct conf_option *option, const char *text, uint32
                       const char **hint)
 {
     uint64_t value = 0;
+    if (*option->words && !strcmp(text, option->words)) {
+        *out = 0;
+        return 0;
+    }
     int result = text_parse_count(text, option->low, option->high, &value, hint);
 
     *out = (uint32_t)value;
@@ -226,7 +230,10 @@ const char *option_format(const struct conf_option *option, const void *object, 
         snprintf(text, size, "%s", *(const bool *)member ? "yes" : "no");
         break;
     case OPTION_COUNT:
-        snprintf(text, size, "%" PRIu32, *(const uint32_t *)member);
+        if (*option->words && *(const uint32_t *)member == 0)
+            snprintf(text, size, "%s", option->words);
+        else
+            snprintf(text, size, "%" PRIu32, *(const uint32_t *)member);
         break;
     case OPTION_DURATION:
         return text_format_duration(*(const uint64_t *)member, text, size);

@@ -49,6 +49,15 @@ static void pause_for(struct listener *listener, enum board_cause cause, int err
     episode_note(listener, cause, false, NULL, error);
 }
 
+static bool has_room_on_board(struct listener *listener, enum board_cause *cause)
+{
+    if (board_service_live(&listener->board, listener->service_index) >=
+        listener->service->instances)
+        return false;
+    *cause = CAUSE_MAX_SESSIONS;
+    return board_live(&listener->board) < listener->board.sessions_max && slots_ready(listener);
+}
+
 /* Whether another client may come in. If not: why, and when to look again. The end of a session of
  * ours is noticed anyway. */
 static bool has_room(struct listener *listener, enum board_cause *cause, uint64_t *again_ms)
@@ -56,17 +65,14 @@ static bool has_room(struct listener *listener, enum board_cause *cause, uint64_
     const struct service *service = listener->service;
     *again_ms = listener->now_ms + LOOK_AGAIN_MS;
     *cause = CAUSE_INSTANCES;
-    if (listener->children.live >= service->instances) {
+    if (!listener->is_worker && listener->children.live >= service->instances) {
         *again_ms = UINT64_MAX;
         return false;
     }
-    if (board_service_live(&listener->board, listener->service_index) >= service->instances)
-        return false;
-    *cause = CAUSE_MAX_SESSIONS;
-    if (board_live(&listener->board) >= listener->board.sessions_max || !slots_ready(listener))
+    if (!listener->is_worker && !has_room_on_board(listener, cause))
         return false;
     *cause = CAUSE_CPS;
-    *again_ms = bucket_next(&listener->cps, &service->cps, listener->now_ms);
+    *again_ms = bucket_next(listener->cps, &service->cps, listener->now_ms);
     return *again_ms <= listener->now_ms;
 }
 
@@ -140,40 +146,48 @@ void accept_retry(struct listener *listener)
 
 /* The order is that of cost and of blame: a client that may not come in takes nothing from others.
  */
-static void admit(struct listener *listener, int fd, const struct address *client)
+enum board_cause accept_judge(struct listener *listener, const struct address *client,
+                              uint32_t *source)
 {
     const struct service *service = listener->service;
     enum board_cause cause;
     uint64_t again_ms;
-    uint32_t source;
 
     if (access_check(service_networks(service, service->only_from), service->only_from.count,
                      service_networks(service, service->no_access), service->no_access.count,
-                     client) != ACCESS_ALLOWED) {
-        refuse_client(listener, fd, client, CAUSE_NO_ACCESS);
-        return;
-    }
-    switch (sources_enter(listener->sources, client, listener->now_ms, &source)) {
+                     client) != ACCESS_ALLOWED)
+        return CAUSE_NO_ACCESS;
+    switch (sources_enter(listener->sources, client, listener->now_ms, source)) {
     case SOURCE_ALLOWED:
         break;
     case SOURCE_TOO_MANY:
-        refuse_client(listener, fd, client, CAUSE_PER_SOURCE);
-        return;
+        return CAUSE_PER_SOURCE;
     case SOURCE_TOO_FAST:
-        refuse_client(listener, fd, client, CAUSE_PER_SOURCE_RATE);
-        return;
+        return CAUSE_PER_SOURCE_RATE;
     }
     if (service->over_limit == OVER_LIMIT_REFUSE && !has_room(listener, &cause, &again_ms)) {
-        sources_leave(listener->sources, source);
-        refuse_client(listener, fd, client, cause);
-        return;
+        sources_leave(listener->sources, *source);
+        return cause;
     }
-    bucket_take(&listener->cps, &service->cps, listener->now_ms);
-    start_session(listener, fd, client, source, listener->now_ms + RETRY_MS);
+    bucket_take(listener->cps, &service->cps, listener->now_ms);
+    return CAUSE_COUNT;
 }
 
-static void close_port(struct port *port)
+static void admit(struct listener *listener, int fd, const struct address *client)
 {
+    uint32_t source = 0;
+    enum board_cause cause = accept_judge(listener, client, &source);
+    if (cause != CAUSE_COUNT)
+        refuse_client(listener, fd, client, cause);
+    else
+        start_session(listener, fd, client, source, listener->now_ms + RETRY_MS);
+}
+
+void accept_close_port(struct listener *listener, struct port *port)
+{
+    /* Busy workers hold copies of it, in whose queue clients would wait for nobody. */
+    if (listener->pool.shared != NULL && port->may_shut)
+        shutdown(port->fd, SHUT_RDWR);
     close(port->fd);
     port->fd = -1;
 }
@@ -188,7 +202,7 @@ static void give_up_port(struct listener *listener, struct port *port, int error
     if (getsockname(port->fd, &address.socket.any, &address.length) == 0)
         record_set_text(&record, address_format(&address, text, sizeof(text)));
     channel_send(&listener->channel, &record, true);
-    close_port(port);
+    accept_close_port(listener, port);
 }
 
 /* What an error of accept4(2) asks for. Returns whether to try the next client. */
@@ -200,7 +214,7 @@ static bool react(struct listener *listener, struct port *port, int error)
         return true;
     case REACTION_LEAVE:
         if (port->last_call)
-            close_port(port);
+            accept_close_port(listener, port);
         break;
     case REACTION_PAUSE:
         pause_for(listener, CAUSE_DESCRIPTORS, error);
@@ -231,14 +245,14 @@ void accept_port(struct listener *listener, struct port *port, bool waiting)
             return;
         if (must_wait(listener, waiting && i == 0)) {
             if (port->last_call && !waiting)
-                close_port(port);
+                accept_close_port(listener, port);
             return;
         }
         int fd = accept4(port->fd, &client.socket.any, &client.length, SOCK_CLOEXEC);
         if (fd >= 0) {
             take(listener, port, fd, &client);
             if (port->last_call && --port->last_left == 0) {
-                close_port(port);
+                accept_close_port(listener, port);
                 return;
             }
         } else if (react(listener, port, errno)) {

@@ -16,6 +16,7 @@ int children_init(struct children *children, uint32_t room)
     while (size < 2 * room)
         size *= 2;
     children->mask = size - 1;
+    children->room = room;
     children->pool = calloc(room, sizeof(*children->pool));
     children->table = calloc(size, sizeof(*children->table));
     if (children->pool == NULL || children->table == NULL)
@@ -49,6 +50,20 @@ static void add(struct children *children, const struct child *child)
     *entry = *child;
     children->table[find(children, child->pid)] = index;
     children->live++;
+}
+
+struct child *children_next(const struct children *children, const struct child *child)
+{
+    uint32_t i = child == NULL ? 0 : (uint32_t)(child - children->pool) + 1;
+    while (i < children->room && children->pool[i].pid == 0)
+        i++;
+    return i < children->room ? &children->pool[i] : NULL;
+}
+
+const struct child *children_find(const struct children *children, pid_t pid)
+{
+    uint32_t at = find(children, pid);
+    return children->table[at] == 0 ? NULL : &children->pool[children->table[at] - 1];
 }
 
 /* Takes the entry out and moves up those behind it that could not be in their own place. */
@@ -98,6 +113,21 @@ int children_fork(struct listener *listener, int fd, const struct address *clien
     return 0;
 }
 
+int children_fork_worker(struct listener *listener, uint32_t slot)
+{
+    struct child child = { .slot = slot, .worker = true };
+
+    board_slot_open(&listener->board, slot, listener->block_index, NULL, clock_us());
+    child.pid = _Fork();
+    if (child.pid == 0)
+        worker_main(listener, slot);
+    if (child.pid < 0)
+        return -errno;
+    board_slot_pid(&listener->board, slot, child.pid);
+    add(&listener->children, &child);
+    return 0;
+}
+
 /* Tells the master how a session went. */
 static void report(struct listener *listener, const struct child *child,
                    const struct board_row *row, enum session_end end, int signal, uint64_t now_us)
@@ -121,18 +151,30 @@ static void report(struct listener *listener, const struct child *child,
         board_count(listener->block, COUNT_DROPPED, 1);
 }
 
-static void bury(struct listener *listener, const struct child *child, const siginfo_t *info)
+/* Why a session ended whose process has. A worker that hung was aborted, and then killed. */
+static enum session_end end_of(const struct listener *listener, const struct child *child,
+                               const siginfo_t *info)
 {
     enum session_end asked = listener->ending ? SESSION_STOPPED
                              : child->killed  ? SESSION_KILLED
                                               : SESSION_CRASHED;
-    enum session_end end = session_end_of(info->si_code, info->si_status, asked);
+    if (child->stuck && info->si_code != CLD_EXITED)
+        return SESSION_STUCK;
+    return session_end_of(info->si_code, info->si_status, asked);
+}
+
+static void bury(struct listener *listener, struct child *child, const siginfo_t *info)
+{
+    enum session_end end = end_of(listener, child, info);
     uint64_t now_us = clock_us();
     struct board_row row;
 
     board_read(&listener->board, child->slot, &row);
     /* In this order: what was counted and not told, the master takes for lost. */
-    report(listener, child, &row, end, info->si_code == CLD_EXITED ? 0 : info->si_status, now_us);
+    child->served = board_row_is_session(&row);
+    if (child->served)
+        report(listener, child, &row, end, info->si_code == CLD_EXITED ? 0 : info->si_status,
+               now_us);
     board_slot_end(&listener->board, child->slot, &row, end, now_us);
     sources_leave(listener->sources, child->source);
     slots_give(listener, child->slot);
@@ -141,17 +183,26 @@ static void bury(struct listener *listener, const struct child *child, const sig
 void children_reap(struct listener *listener)
 {
     struct children *children = &listener->children;
+    int wanted = WEXITED | WNOHANG | (listener->pool.shared != NULL ? WSTOPPED | WCONTINUED : 0);
     siginfo_t info;
 
     for (;;) {
         info.si_pid = 0;
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+        if (waitid(P_ALL, 0, &info, wanted) < 0 || info.si_pid == 0)
             break;
         uint32_t at = find(children, info.si_pid);
         if (children->table[at] == 0)
             continue;
-        bury(listener, &children->pool[children->table[at] - 1], &info);
+        struct child *child = &children->pool[children->table[at] - 1];
+        if (info.si_code == CLD_STOPPED || info.si_code == CLD_CONTINUED) {
+            pool_noticed(listener, child, &info);
+            continue;
+        }
+        bury(listener, child, &info);
+        struct child dead = *child;
         drop(children, at);
+        if (dead.worker)
+            pool_lost(listener, &dead, &info);
     }
 }
 
@@ -165,7 +216,11 @@ void children_end_session(struct listener *listener, uint32_t slot, uint32_t tur
     if (children->table[at] == 0)
         return;
     struct child *child = &children->pool[children->table[at] - 1];
-    if (child->slot != slot || child->turn != turn)
+    if (child->worker && child->slot == slot) {
+        child->killed = true;
+        pool_end_session(child, turn);
+    }
+    if (child->worker || child->slot != slot || child->turn != turn)
         return;
     kill(child->pid, child->killed ? SIGKILL : SIGTERM);
     child->killed = true;

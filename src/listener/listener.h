@@ -10,6 +10,8 @@
  *   slots.c     slots of the board, taken by the chunk
  *   refuse.c    clients that are told no
  *   episode.c   storms are told by begin and end
+ *   pool.c      process_model = prefork: how many processes wait for clients
+ *   worker.c    such a process
  *   orphan.c    what is left to do when the master is gone
  */
 #pragma once
@@ -23,6 +25,7 @@
 #include "board/board.h"
 #include "channel/channel.h"
 #include "conf/service.h"
+#include "listener/pool.h"
 
 enum { REFUSED_MAX = 64, REFUSED_LINGER_MS = 1000, RETRY_MS = 5000 };
 
@@ -31,6 +34,7 @@ struct port {
     int fd;             /* -1 once closed */
     bool last_call;     /* draining: closed as soon as its queue was empty once */
     uint32_t last_left; /* or when so many were taken: no more could have waited */
+    bool may_shut;      /* ours alone: whoever closes it may shut(2) it down for all who hold it */
     unsigned int early; /* clients that came before it had its options, and did not inherit them */
 };
 
@@ -41,12 +45,19 @@ struct child {
     uint32_t source;     /* for sources_leave */
     uint32_t next;       /* in the list of free ones */
     bool killed;         /* by the operator */
+    /* Of a pool (pool.h): */
+    bool worker;
+    bool dismissed; /* was told to end */
+    bool waited;    /* has been seen to serve or to wait for that */
+    bool stuck;     /* was told to abort */
+    bool served;    /* had a client when it died */
+    uint64_t stopped_ms, abort_ms;
 };
 
 struct children {
     struct child *pool;
     uint32_t *table; /* pid to pool index + 1, open addressing */
-    uint32_t mask;
+    uint32_t mask, room;
     uint32_t free; /* pool index + 1 */
     uint32_t live;
 };
@@ -112,7 +123,10 @@ struct listener {
     struct port ports[SERVICE_SOCKETS_MAX];
     unsigned int port_count;
     struct sources *sources;
-    struct bucket cps;
+    struct bucket *cps; /* own_cps, or the pool's */
+    struct bucket own_cps;
+    struct pool pool;
+    bool is_worker; /* this process is one, and has no board */
     struct children children;
     struct slots slots;
     struct retry retry;
@@ -139,6 +153,11 @@ void loop_drain(struct listener *listener, uint64_t last);
 void accept_port(struct listener *listener, struct port *port, bool waiting);
 /* Looks whether there is room again for clients that wait in the kernel's queue. */
 void accept_look_again(struct listener *listener);
+/* Whether the client may have a session now: CAUSE_COUNT, or why not. Counts it for its source. */
+enum board_cause accept_judge(struct listener *listener, const struct address *client,
+                              uint32_t *source);
+/* Closes a port that is done with. */
+void accept_close_port(struct listener *listener, struct port *port);
 /* Gives the client in the retry slot its process, if that can be had now. */
 void accept_retry(struct listener *listener);
 /* It gets none. */
@@ -150,6 +169,11 @@ int children_init(struct children *children, uint32_t room);
  * before. */
 int children_fork(struct listener *listener, int fd, const struct address *client, uint32_t slot,
                   uint32_t source);
+/* Forks a worker of the pool, which waits for clients. */
+int children_fork_worker(struct listener *listener, uint32_t slot);
+/* The child behind `child` (NULL: the first), or NULL. */
+struct child *children_next(const struct children *children, const struct child *child);
+const struct child *children_find(const struct children *children, pid_t pid);
 void children_reap(struct listener *listener);
 /* Ends the session in the slot if it is that of this turn: by TERM, and when that was asked for
  * before, by KILL. */
@@ -166,6 +190,8 @@ void slots_give(struct listener *listener, uint32_t slot);
 /* refuse.c: says no to an accepted client and closes fd, now or when it has read the message. */
 void refuse_client(struct listener *listener, int fd, const struct address *client,
                    enum board_cause cause);
+/* The part of it that the client sees. */
+void refuse_say(struct listener *listener, int fd, const char *message);
 /* Throws away what a refused client still sends; closes it at its end. */
 void refuse_drain(struct listener *listener, unsigned int index);
 /* Closes those who had their time. `all`: every one. */

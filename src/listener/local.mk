@@ -8,8 +8,11 @@ src_listener_listener_SOURCES = \
 	src/listener/loop.c \
 	src/listener/main.c \
 	src/listener/orphan.c \
+	src/listener/pool.c \
+	src/listener/pool.h \
 	src/listener/refuse.c \
-	src/listener/slots.c
+	src/listener/slots.c \
+	src/listener/worker.c
 src_listener_listener_LDADD = \
 	src/session/libsession.a \
 	src/status/libstatus.a \

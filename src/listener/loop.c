@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -13,17 +15,18 @@
 #include "sys/streams.h"
 
 enum {
+    TITLE_MAX = 160,
     TURN_MS = 1000,
     HELD_TURN_MS = 50,
     KILL_AFTER_MS = 500,
     FIXED = 2,
-    SET_MAX = FIXED + SERVICE_SOCKETS_MAX + REFUSED_MAX
+    SET_MAX = FIXED + SERVICE_SOCKETS_MAX + REFUSED_MAX + 1
 };
 
 int loop_open_signals(void)
 {
     static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE };
-    static const int wanted[] = { SIGTERM, SIGCHLD };
+    static const int wanted[] = { SIGTERM, SIGCHLD, SIGTTIN, SIGTTOU };
     signals_ignore(ignored, sizeof(ignored) / sizeof(ignored[0]));
     return signals_open(wanted, sizeof(wanted) / sizeof(wanted[0]));
 }
@@ -35,8 +38,10 @@ static void open_for_clients(struct listener *listener)
         struct port *port = &listener->ports[i];
         session_prepare_socket(port->fd, service);
         port->early = sockets_waiting(port->fd);
+        if (listener->pool.shared != NULL)
+            listener->pool.shared->early[i] = port->early;
     }
-    bucket_fill(&listener->cps, &service->cps, listener->now_ms);
+    bucket_fill(listener->cps);
     listener->phase = PHASE_ACCEPTING;
 }
 
@@ -50,23 +55,36 @@ void loop_drain(struct listener *listener, uint64_t last)
             port->last_call = true;
             port->last_left = listener->service->backlog + 1;
         } else if (port->fd >= 0) {
-            close(port->fd);
-            port->fd = -1;
+            accept_close_port(listener, port);
         }
     }
+    pool_dismiss(listener);
+}
+
+/* Which ports belong to nobody else. */
+static void allow_shutting(struct listener *listener, uint64_t ports)
+{
+    for (unsigned int i = 0; i < listener->port_count; i++)
+        listener->ports[i].may_shut = (ports >> i & 1) != 0;
 }
 
 static void obey(struct listener *listener, const struct record *record)
 {
     switch ((enum record_kind)record->kind) {
     case RECORD_GO:
-        if (listener->phase == PHASE_WAITING)
+        if (listener->phase == PHASE_WAITING) {
+            allow_shutting(listener, record->sockets);
             open_for_clients(listener);
+        }
+        break;
+    case RECORD_SCALE:
+        pool_scale(listener, (uint32_t)record->count);
         break;
     case RECORD_TELL:
         listener->tell = (enum tell)record->count;
         break;
     case RECORD_DRAIN:
+        allow_shutting(listener, record->count);
         loop_drain(listener, listener->phase == PHASE_WAITING ? 0 : record->sockets);
         if (record->duration_us > 0)
             listener->drain_deadline_ms = listener->now_ms + record->duration_us / 1000;
@@ -108,6 +126,8 @@ static void look_at_signals(struct listener *listener)
     while ((number = signals_next(listener->signals)) != 0) {
         if (number == SIGCHLD)
             children_reap(listener);
+        else if (number == SIGTTIN || number == SIGTTOU)
+            pool_step(listener, number == SIGTTIN ? 1 : -1);
         /* The kernel tells of the master's death so. Anybody else's TERM is not heard: no client
          * would be taken any more until the last one of now has gone. */
         else if (getppid() != listener->master)
@@ -152,21 +172,27 @@ static void look_at_clock(struct listener *listener)
     refuse_expire(listener, false);
     episode_expire(listener, false);
     count_waiting(listener);
+    pool_keep(listener);
 }
 
 void loop_show_title(const struct listener *listener)
 {
-    static uint32_t shown = UINT32_MAX;
-    static const char *shown_state;
-    const char *state = listener->phase == PHASE_DRAINING ? " finishing"
-                        : listener->paused                ? " paused"
-                                                          : "";
-    if (listener->children.live == shown && state == shown_state)
+    static char shown[TITLE_MAX];
+    const struct pool *pool = &listener->pool;
+    char title[TITLE_MAX], workers[32] = "";
+    uint32_t live = pool->shared != NULL ? pool->busy : listener->children.live;
+
+    if (pool->shared != NULL)
+        snprintf(workers, sizeof(workers), " %u workers", listener->children.live);
+    snprintf(title, sizeof(title), "forkechod: listener %s [%u/%u]%s%s",
+             listener->service->service_name, live, listener->service->instances, workers,
+             listener->phase == PHASE_DRAINING ? " finishing"
+             : listener->paused                ? " paused"
+                                               : "");
+    if (strcmp(title, shown) == 0)
         return;
-    shown = listener->children.live;
-    shown_state = state;
-    title_set("forkechod: listener %s [%u/%u]%s", listener->service->service_name, shown,
-              listener->service->instances, state);
+    memcpy(shown, title, sizeof(shown));
+    title_set("%s", title);
 }
 
 static bool has_port(const struct listener *listener)
@@ -197,14 +223,18 @@ static int time_to_wait(const struct listener *listener)
     for (unsigned int i = 0; i < listener->refused_count; i++)
         wait = clock_until(now, listener->refused[i].deadline_ms, wait);
     wait = clock_until(now, listener->orphan.end_at_ms, wait);
+    wait = pool_wait(listener, wait);
     return clock_until(now, listener->orphan.kill_at_ms, wait);
 }
 
 /* Last calls end a pause: who waits at a socket that goes away is served now or never. */
 static bool takes_clients(const struct listener *listener)
 {
-    return listener->phase == PHASE_DRAINING ||
-           (listener->phase == PHASE_ACCEPTING && !listener->paused);
+    if (listener->phase != PHASE_ACCEPTING || listener->paused)
+        return listener->phase == PHASE_DRAINING;
+    /* A pool takes its clients itself; whom it has no room for is told here. */
+    return listener->pool.shared == NULL ||
+           (listener->service->over_limit == OVER_LIMIT_REFUSE && pool_is_full(listener));
 }
 
 /* What is waited for: signals, the master, clients if they may come in, those refused that still
@@ -212,7 +242,7 @@ static bool takes_clients(const struct listener *listener)
 struct poll_set {
     struct pollfd fds[SET_MAX];
     struct port *ports[SERVICE_SOCKETS_MAX];
-    nfds_t count;
+    nfds_t count, reports; /* where the workers are heard; 0: nowhere */
     unsigned int port_count, refused_count;
     bool last_call; /* do not wait: a last call ends when there is nothing to take */
 };
@@ -229,6 +259,13 @@ static void collect(struct listener *listener, struct poll_set *set)
     set->count = FIXED;
     for (unsigned int i = 0; i < set->refused_count; i++)
         set->fds[set->count++] = (struct pollfd){ .fd = listener->refused[i].fd, .events = POLLIN };
+    /* poll(2) refuses a set that is larger than RLIMIT_NOFILE: no entry without a need. */
+    set->reports = 0;
+    if (listener->pool.shared != NULL) {
+        set->reports = set->count;
+        set->fds[set->count++] =
+            (struct pollfd){ .fd = listener->pool.reports[0], .events = POLLIN };
+    }
     if (!takes_clients(listener) || listener->pause_until_ms != 0 || listener->full_until_ms != 0 ||
         listener->retry.fd >= 0)
         return;
@@ -244,7 +281,7 @@ static void collect(struct listener *listener, struct poll_set *set)
 
 static void dispatch(struct listener *listener, const struct poll_set *set)
 {
-    unsigned int first_port = FIXED + set->refused_count;
+    nfds_t first_port = set->count - set->port_count;
     if (set->fds[0].revents != 0)
         look_at_signals(listener);
     /* From the end: closing one moves the last into its place. Before the master may say to close
@@ -256,6 +293,8 @@ static void dispatch(struct listener *listener, const struct poll_set *set)
         channel_flush(&listener->channel);
     if (set->fds[1].revents & (POLLIN | POLLHUP | POLLERR))
         listen_to_master(listener);
+    if (set->reports > 0 && set->fds[set->reports].revents != 0)
+        pool_hear(listener);
     for (unsigned int i = 0; i < set->port_count; i++) {
         struct port *port = set->ports[i];
         bool waiting = set->fds[first_port + i].revents != 0;

@@ -94,11 +94,18 @@ static int make_tables(struct failure *why)
     const struct service *service = listener.service;
     listener.sources =
         sources_new(2 * (size_t)service->instances + 1024, service->source_prefix_v4,
-                    service->source_prefix_v6, service->per_source, &service->per_source_rate);
+                    service->source_prefix_v6, service->per_source, &service->per_source_rate,
+                    service->process_model == PROCESS_MODEL_PREFORK);
     if (listener.sources == NULL || children_init(&listener.children, service->instances) < 0 ||
         slots_init(&listener.slots, service->instances) < 0)
         return failure_errno(why, EX_OSERR, ENOMEM, "cannot hold %u sessions", service->instances);
     listener.retry.fd = -1;
+    listener.cps = &listener.own_cps;
+    if (service->process_model == PROCESS_MODEL_PREFORK) {
+        int error = pool_open(&listener);
+        if (error < 0)
+            return failure_errno(why, EX_OSERR, -error, "cannot make a pool");
+    }
     return 0;
 }
 

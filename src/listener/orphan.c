@@ -43,6 +43,11 @@ void orphan_end_sessions(struct listener *listener)
     if (listener->retry.fd >= 0)
         accept_give_up(listener);
     signal_all(listener, SIGTERM);
+    /* Busy workers hear that one when they wait again. */
+    struct child *child = NULL;
+    while ((child = children_next(&listener->children, child)) != NULL)
+        if (child->worker)
+            pool_end_session(child, 0);
 }
 
 void orphan_expire(struct listener *listener)

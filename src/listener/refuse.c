@@ -21,7 +21,11 @@ void refuse_client(struct listener *listener, int fd, const struct address *clie
     address_format_peer(client, service->log_address, text, sizeof(text));
     episode_note(listener, cause, true, text, 0);
 
-    const char *message = cause == CAUSE_NO_ACCESS ? "" : service->busy_message;
+    refuse_say(listener, fd, cause == CAUSE_NO_ACCESS ? "" : service->busy_message);
+}
+
+void refuse_say(struct listener *listener, int fd, const char *message)
+{
     size_t length = strlen(message);
     if (length == 0 || send(fd, message, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ||
         shutdown(fd, SHUT_WR) < 0 || listener->refused_count == REFUSED_MAX) {

@@ -179,9 +179,9 @@ void generation_ward(struct generation *generation, const struct generation *dea
     tell(generation, &record);
 }
 
-void generation_go(struct generation *generation, enum tell what)
+void generation_go(struct generation *generation, enum tell what, uint64_t own)
 {
-    struct record record = { .kind = RECORD_GO };
+    struct record record = { .kind = RECORD_GO, .sockets = own };
     generation->state = GENERATION_SERVING;
     generation_tell(generation, what);
     tell(generation, &record);
@@ -221,11 +221,11 @@ int generation_end_session(struct generation *generation, uint32_t slot, uint32_
     return channel_send(&generation->channel, &record, false);
 }
 
-void generation_drain(struct generation *generation, uint64_t last, uint64_t limit_ms)
+void generation_drain(struct generation *generation, uint64_t last, uint64_t own, uint64_t limit_ms)
 {
-    struct record record = { .kind = RECORD_DRAIN,
-                             .sockets = last,
-                             .duration_us = limit_ms * 1000 };
+    struct record record = {
+        .kind = RECORD_DRAIN, .sockets = last, .count = own, .duration_us = limit_ms * 1000
+    };
     if (generation->state == GENERATION_DEAD)
         return;
     generation->state = GENERATION_DRAINING;

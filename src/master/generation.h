@@ -56,7 +56,8 @@ int generation_start(struct generation *generation, const struct generation_seed
                      unsigned int block, const struct service *service,
                      const struct identity *identity, struct failure *why);
 
-void generation_go(struct generation *generation, enum tell tell);
+/* Lets it take clients. `own` has the bits of sockets that nobody but the daemon holds. */
+void generation_go(struct generation *generation, enum tell tell, uint64_t own);
 void generation_tell(struct generation *generation, enum tell tell);
 /* Should this process die: the listener is to end the sessions of that dead generation too. */
 void generation_ward(struct generation *generation, const struct generation *dead, bool yes);
@@ -70,7 +71,8 @@ void generation_scale(struct generation *generation, uint32_t workers);
 int generation_end_session(struct generation *generation, uint32_t slot, uint32_t turn, pid_t pid);
 /* Takes no more clients. `last` has a bit for each of its sockets that is emptied before it is
  * closed, for at most limit_ms (0: as long as that takes). */
-void generation_drain(struct generation *generation, uint64_t last, uint64_t limit_ms);
+void generation_drain(struct generation *generation, uint64_t last, uint64_t own,
+                      uint64_t limit_ms);
 /* The daemon stops: sessions that only hold their process need not be waited for. */
 void generation_stopping(struct generation *generation);
 /* Ends its sessions, whoever their parent is now. */

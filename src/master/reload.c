@@ -103,7 +103,8 @@ static void commit_service(struct master *master, struct service_state *service)
     struct generation *old = service->current;
     if (service->next != NULL) {
         switches_hand_over(service, service->next);
-        generation_go(service->next, report_wanted(master));
+        generation_go(service->next, report_wanted(master),
+                      services_own_sockets(master, service->next));
         services_tell_wards(master, service->next);
     }
     if (old != NULL)

@@ -198,6 +198,22 @@ void report_record(struct master *master, const struct generation *generation,
         log_event(EVENT_LOST, &details, "%s %s: %s: %s", service, record->text, cause,
                   strerror(record->error));
         break;
+    case RECORD_WORKER_DIED:
+        details.pid = record->pid;
+        details.reason = NULL;
+        if (record->signal != 0)
+            log_event(EVENT_WORKER_DIED, &details, "service %s [%d]: killed by signal %d (%s)",
+                      service, record->pid, record->signal, strsignal(record->signal));
+        else
+            log_event(EVENT_WORKER_DIED, &details, "service %s [%d]: exited with status %d",
+                      service, record->pid, record->error);
+        break;
+    case RECORD_WORKER_STUCK:
+        details.pid = record->pid;
+        details.reason = NULL;
+        log_event(EVENT_WORKER_STUCK, &details, "service %s [%d]: %s%s", service, record->pid,
+                  record->text[0] != '\0' ? "its client is " : "it has no client", record->text);
+        break;
     case RECORD_BROKEN:
         log_event(EVENT_SYSTEM, &details,
                   "service %s: accept4 on %s: %s; nobody is served there until the daemon restarts",

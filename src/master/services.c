@@ -93,6 +93,8 @@ static void list_addresses(const struct master *master, const struct service_sta
     char address[ADDRESS_TEXT_MAX];
     size_t length = 0;
     text[0] = '\0';
+    if (master->store.count == 0) /* the daemon stops: they are closed */
+        return;
     for (unsigned int i = 0; i < service->sockets.count && length < size; i++) {
         const struct store_socket *socket = &master->store.sockets[service->sockets.index[i]];
         length += (size_t)snprintf(text + length, size - length, "%s%s", i == 0 ? "" : " ",
@@ -180,13 +182,30 @@ struct generation *services_spawn(struct master *master, struct service_state *s
     return generation;
 }
 
+/* What systemd passed, or keeps for the next start, is not ours to shut down. */
+uint64_t services_own_sockets(const struct master *master, const struct generation *generation)
+{
+    uint64_t own = 0;
+    if (master->store.count == 0 || systemd_is_manager())
+        return 0;
+    for (unsigned int i = 0; i < generation->socket_count; i++)
+        if (!master->store.sockets[generation->sockets[i]].passed)
+            own |= UINT64_C(1) << i;
+    return own;
+}
+
 void services_retire(struct master *master, struct generation *generation, uint64_t limit_ms)
 {
-    uint64_t last = 0;
-    for (unsigned int i = 0; i < generation->socket_count; i++)
-        if (master->life == LIFE_STOPS || !master->store.sockets[generation->sockets[i]].used)
+    bool stops = master->life == LIFE_STOPS;
+    uint64_t last = 0, own = stops ? services_own_sockets(master, generation) : 0;
+    for (unsigned int i = 0; i < generation->socket_count; i++) {
+        const struct store_socket *socket = &master->store.sockets[generation->sockets[i]];
+        if (stops || !socket->used)
             last |= UINT64_C(1) << i;
-    generation_drain(generation, last, limit_ms);
+        if (!stops && !socket->used && !socket->passed)
+            own |= UINT64_C(1) << i;
+    }
+    generation_drain(generation, last, own, limit_ms);
 }
 
 void services_plan_restart(struct master *master, struct service_state *service, uint64_t lived_ms)

@@ -176,6 +176,8 @@ struct service_state *services_know(struct master *master, const char *name);
 struct generation *services_spawn(struct master *master, struct service_state *service,
                                   const struct service *image, const struct socket_set *sockets,
                                   struct failure *why);
+/* Bits of its sockets that nobody but the daemon holds. */
+uint64_t services_own_sockets(const struct master *master, const struct generation *generation);
 /* Drains a generation; of its sockets those that nobody wants any more are emptied first. */
 void services_retire(struct master *master, struct generation *generation, uint64_t limit_ms);
 /* After the death of a service's listener: at once, or after a back-off. */

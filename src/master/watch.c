@@ -26,7 +26,7 @@ static void became_ready(struct master *master, struct generation *generation)
     generation->state = GENERATION_READY;
     if (service->current == generation) {
         switches_hand_over(service, generation);
-        generation_go(generation, report_wanted(master));
+        generation_go(generation, report_wanted(master), services_own_sockets(master, generation));
         services_show(master, service);
         services_tell_wards(master, generation);
         if (service->backoff_ms != 0) /* else nobody died: it was drained, and is resumed */
@@ -97,6 +97,8 @@ static void count_untold(struct master *master, const struct generation *generat
     struct board_block *block = &master->board.blocks[generation - master->generations];
     uint64_t known = generation->told + block->counts[COUNT_DROPPED] + block->counts[COUNT_QUIET];
     uint64_t ended = 0;
+    if (block->pool != 0) /* workers have sent theirs, and count what they could not send */
+        return;
     for (int i = 0; i < SESSION_END_COUNT; i++)
         ended += block->counts[COUNT_ENDED + i];
     if (ended > known)
@@ -133,6 +135,9 @@ static void listener_died(struct master *master, struct generation *generation,
     bool expected = generation->state == GENERATION_DRAINING &&
                     (killed || (info->si_code == CLD_EXITED && info->si_status == 0));
     generation->state = GENERATION_DEAD;
+    if (master->board.blocks[generation - master->generations].pool != 0)
+        kill(-generation->pid,
+             SIGTERM); /* without a keeper, workers end when they have no client */
     while (watch_receive(master, generation)) { /* what it said last */
     }
     channel_close(&generation->channel);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <arpa/inet.h>
 
 #include "access/lists.h"
@@ -222,7 +224,7 @@ static enum source_verdict enter(struct sources *sources, const char *who, uint6
 
 START_TEST(a_source_has_its_sessions_and_no_more)
 {
-    struct sources *sources = sources_new(16, 32, 64, 2, &no_rate);
+    struct sources *sources = sources_new(16, 32, 64, 2, &no_rate, false);
     uint32_t first, second, other;
 
     ck_assert_int_eq(enter(sources, "192.0.2.1", 1, &first), SOURCE_ALLOWED);
@@ -238,7 +240,7 @@ END_TEST
 
 START_TEST(a_source_is_as_wide_as_its_prefix)
 {
-    struct sources *sources = sources_new(16, 24, 64, 1, &no_rate);
+    struct sources *sources = sources_new(16, 24, 64, 1, &no_rate, false);
     uint32_t entry;
 
     ck_assert_int_eq(enter(sources, "192.0.2.1", 1, &entry), SOURCE_ALLOWED);
@@ -253,8 +255,8 @@ END_TEST
 
 START_TEST(unix_peers_and_services_without_limits_are_not_counted)
 {
-    struct sources *limited = sources_new(16, 32, 64, 1, &no_rate);
-    struct sources *unlimited = sources_new(16, 32, 64, 0, &no_rate);
+    struct sources *limited = sources_new(16, 32, 64, 1, &no_rate, false);
+    struct sources *unlimited = sources_new(16, 32, 64, 0, &no_rate, false);
     struct address peer = unix_client();
     uint32_t entry = 7;
 
@@ -271,7 +273,7 @@ END_TEST
 
 START_TEST(a_source_that_is_too_fast_waits_for_its_next_token)
 {
-    struct sources *sources = sources_new(16, 32, 64, 0, &two_a_second);
+    struct sources *sources = sources_new(16, 32, 64, 0, &two_a_second, false);
     uint32_t entry;
 
     for (int i = 0; i < 2; i++) {
@@ -288,7 +290,7 @@ END_TEST
 
 START_TEST(a_refusal_for_number_costs_no_token)
 {
-    struct sources *sources = sources_new(16, 32, 64, 1, &two_a_second);
+    struct sources *sources = sources_new(16, 32, 64, 1, &two_a_second, false);
     uint32_t first, other;
 
     ck_assert_int_eq(enter(sources, "192.0.2.1", 1, &first), SOURCE_ALLOWED);
@@ -302,7 +304,7 @@ END_TEST
 
 START_TEST(a_crowd_of_sources_does_not_make_a_busy_one_forgotten)
 {
-    struct sources *sources = sources_new(64, 32, 128, 1, &two_a_second);
+    struct sources *sources = sources_new(64, 32, 128, 1, &two_a_second, false);
     uint32_t held, entry;
     char who[64];
 
@@ -321,36 +323,72 @@ END_TEST
 
 START_TEST(a_full_table_forgets_who_has_been_away_for_longest)
 {
-    struct sources *sources = sources_new(3, 32, 64, 0, &two_a_second);
-    static const char *const order[] = { "192.0.2.1", "192.0.2.2", "192.0.2.3" };
+    struct sources *sources =
+        sources_new(4, 32, 64, 0, &two_a_second, false); /* of eight entries */
     uint32_t entry;
+    char who[32];
 
-    for (int i = 0; i < 6; i++) {
-        ck_assert_int_eq(enter(sources, order[i % 3], 1, &entry), SOURCE_ALLOWED);
-        sources_leave(sources, entry);
+    for (unsigned int i = 0; i < 8; i++)
+        for (int twice = 0; twice < 2; twice++) {
+            snprintf(who, sizeof who, "192.0.2.%u", i);
+            ck_assert_int_eq(enter(sources, who, 1 + i, &entry), SOURCE_ALLOWED);
+            sources_leave(sources, entry);
+        }
+    ck_assert_int_eq(enter(sources, "192.0.2.9", 10, &entry), SOURCE_ALLOWED);
+    for (unsigned int i = 7; i > 0; i--) {
+        snprintf(who, sizeof who, "192.0.2.%u", i);
+        ck_assert_int_eq(enter(sources, who, 10, &entry), SOURCE_TOO_FAST);
     }
-    ck_assert_int_eq(enter(sources, "192.0.2.4", 1, &entry), SOURCE_ALLOWED);
-    ck_assert_int_eq(enter(sources, order[1], 1, &entry), SOURCE_TOO_FAST);
-    ck_assert_int_eq(enter(sources, order[2], 1, &entry), SOURCE_TOO_FAST);
-    ck_assert_int_eq(enter(sources, order[0], 1, &entry), SOURCE_ALLOWED);
+    ck_assert_int_eq(enter(sources, "192.0.2.0", 10, &entry), SOURCE_ALLOWED);
+    sources_free(sources);
+}
+END_TEST
+
+START_TEST(processes_share_one_table_and_one_limit)
+{
+    enum { PROCESSES = 4, TRIES = 200, LIMIT = 37 };
+    struct sources *sources = sources_new(64, 32, 64, LIMIT, &no_rate, true);
+    uint32_t entry;
+    int status, admitted = 0;
+
+    for (int i = 0; i < PROCESSES; i++)
+        if (fork() == 0) {
+            int mine = 0;
+            for (int j = 0; j < TRIES; j++)
+                mine += enter(sources, "192.0.2.1", 1, &entry) == SOURCE_ALLOWED;
+            _exit(mine);
+        }
+    while (wait(&status) > 0)
+        admitted += WEXITSTATUS(status);
+    ck_assert_int_eq(admitted, LIMIT);
+    ck_assert_int_eq(enter(sources, "192.0.2.1", 1, &entry), SOURCE_TOO_MANY);
+    ck_assert_int_eq(enter(sources, "192.0.2.2", 1, &entry), SOURCE_ALLOWED);
+    /* They have died without leaving; one of them is still counted, by whoever looks after them. */
+    sources_forget_sessions(sources);
+    sources_count_again(sources, entry);
+    ck_assert_int_eq(enter(sources, "192.0.2.1", 1, &entry), SOURCE_ALLOWED);
     sources_free(sources);
 }
 END_TEST
 
 START_TEST(newcomers_are_let_in_where_every_place_is_taken)
 {
-    struct sources *sources = sources_new(2, 32, 64, 1, &no_rate);
-    uint32_t first, second, third;
+    struct sources *sources = sources_new(4, 32, 64, 1, &no_rate, false); /* of eight entries */
+    uint32_t held[8], ninth, other;
+    char who[32];
 
-    ck_assert_int_eq(enter(sources, "192.0.2.1", 1, &first), SOURCE_ALLOWED);
-    ck_assert_int_eq(enter(sources, "192.0.2.2", 1, &second), SOURCE_ALLOWED);
-    ck_assert_int_eq(enter(sources, "192.0.2.3", 1, &third), SOURCE_ALLOWED);
-    ck_assert_uint_eq(third, 0);
-    sources_leave(sources, third);
-    sources_leave(sources, first);
-    ck_assert_int_eq(enter(sources, "192.0.2.3", 1, &third), SOURCE_ALLOWED);
-    ck_assert_int_eq(enter(sources, "192.0.2.3", 1, &first), SOURCE_TOO_MANY);
-    ck_assert_int_eq(enter(sources, "192.0.2.2", 1, &first), SOURCE_TOO_MANY);
+    for (unsigned int i = 0; i < 8; i++) {
+        snprintf(who, sizeof who, "192.0.2.%u", i);
+        ck_assert_int_eq(enter(sources, who, 1, &held[i]), SOURCE_ALLOWED);
+    }
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(enter(sources, "192.0.2.9", 1, &ninth), SOURCE_ALLOWED);
+    ck_assert_uint_eq(ninth, 0);
+    sources_leave(sources, ninth);
+    ck_assert_int_eq(enter(sources, "192.0.2.1", 1, &other), SOURCE_TOO_MANY);
+    sources_leave(sources, held[0]);
+    ck_assert_int_eq(enter(sources, "192.0.2.9", 1, &ninth), SOURCE_ALLOWED);
+    ck_assert_int_eq(enter(sources, "192.0.2.9", 1, &other), SOURCE_TOO_MANY);
     sources_free(sources);
 }
 END_TEST
@@ -359,7 +397,7 @@ END_TEST
 START_TEST(counts_stay_right_through_any_comings_and_goings)
 {
     enum { SOURCES = 40, SESSIONS = 60, LIMIT = 3 };
-    struct sources *sources = sources_new(SOURCES, 32, 64, LIMIT, &no_rate);
+    struct sources *sources = sources_new(SOURCES, 32, 64, LIMIT, &no_rate, false);
     struct {
         int source;
         uint32_t entry;
@@ -411,6 +449,7 @@ int main(void)
     tcase_add_test(sources, a_refusal_for_number_costs_no_token);
     tcase_add_test(sources, a_crowd_of_sources_does_not_make_a_busy_one_forgotten);
     tcase_add_test(sources, a_full_table_forgets_who_has_been_away_for_longest);
+    tcase_add_test(sources, processes_share_one_table_and_one_limit);
     tcase_add_test(sources, newcomers_are_let_in_where_every_place_is_taken);
     tcase_add_test(sources, counts_stay_right_through_any_comings_and_goings);
     suite_add_tcase(suite, lists);

@@ -1,0 +1,370 @@
+#include "listener/pool.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "listener/listener.h"
+
+enum {
+    TICK_MS = 1000,
+    LOOK_MS = 100,
+    BATCH_MAX = 32,
+    BACKOFF_FIRST_MS = 100,
+    BACKOFF_LONGEST_MS = 10000,
+    ABORT_GRACE_MS = 1000,
+    HEAR_MAX = 256 /* records a turn */
+};
+
+uint32_t pool_decide(struct pool_figures *figures)
+{
+    uint32_t wanted = figures->wanted;
+    if (figures->idle < figures->min_spare && wanted < figures->most) {
+        wanted += figures->batch < figures->most - wanted ? figures->batch : figures->most - wanted;
+        figures->batch = 2 * figures->batch < BATCH_MAX ? 2 * figures->batch : BATCH_MAX;
+        return wanted;
+    }
+    figures->batch = 1;
+    if (figures->idle > figures->max_spare && wanted > 1)
+        wanted--;
+    return wanted;
+}
+
+static uint32_t at_most(uint32_t number, uint32_t most)
+{
+    return number < most ? number : most;
+}
+
+/* 2 · processors + 1 where the configuration says `auto`. */
+static uint32_t automatic(uint32_t configured)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return configured != 0 ? configured : (uint32_t)(2 * (processors > 0 ? processors : 1) + 1);
+}
+
+int pool_open(struct listener *listener)
+{
+    struct pool *pool = &listener->pool;
+    const struct service *service = listener->service;
+    int yes = 1;
+
+    pool->shared = mmap(NULL, sizeof(*pool->shared), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (pool->shared == MAP_FAILED)
+        return -errno;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pool->reports) < 0 ||
+        setsockopt(pool->reports[0], SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0)
+        return -errno;
+    pool->wanted = at_most(automatic(service->start_servers), service->instances);
+    pool->batch = 1;
+    listener->cps = &pool->shared->cps;
+    atomic_store(&listener->block->pool, 1);
+    return 0;
+}
+
+static uint32_t target(const struct listener *listener)
+{
+    const struct pool *pool = &listener->pool;
+    if (listener->phase != PHASE_ACCEPTING || listener->paused)
+        return 0;
+    return at_most(pool->pinned != 0 ? pool->pinned : pool->wanted, listener->service->instances);
+}
+
+/* Starts one more. False when that cannot be done now. */
+static bool start_one(struct listener *listener)
+{
+    struct pool *pool = &listener->pool;
+    int error = EAGAIN;
+    if (slots_ready(listener)) {
+        uint32_t slot = slots_take(listener);
+        error = -children_fork_worker(listener, slot);
+        if (error == 0)
+            return true;
+        board_slot_close(&listener->board, slot);
+        board_count(listener->block, COUNT_FORK_FAILURES, 1);
+        slots_give(listener, slot);
+    }
+    pool->retry_ms = listener->now_ms + TICK_MS;
+    episode_note(listener, CAUSE_PROCESSES, false, NULL, error);
+    return false;
+}
+
+static bool is_idle(const struct listener *listener, const struct child *child)
+{
+    return listener->board.session[child->slot].activity == SESSION_WAITING;
+}
+
+/* Ends so many that have no client. They die at once; who gets a client just now serves it first.
+ */
+static void dismiss(struct listener *listener, uint32_t count)
+{
+    struct child *child = NULL;
+    while (count > 0 && (child = children_next(&listener->children, child)) != NULL)
+        if (child->worker && !child->dismissed && is_idle(listener, child)) {
+            child->dismissed = true;
+            kill(child->pid, SIGTERM);
+            count--;
+        }
+}
+
+void pool_dismiss(struct listener *listener)
+{
+    struct child *child = NULL;
+    while ((child = children_next(&listener->children, child)) != NULL)
+        if (child->worker && !child->dismissed) {
+            child->dismissed = true;
+            kill(child->pid, SIGTERM);
+        }
+}
+
+/* Processes that will go on serving. */
+static uint32_t count_staying(struct listener *listener)
+{
+    struct child *child = NULL;
+    uint32_t count = 0;
+    while ((child = children_next(&listener->children, child)) != NULL)
+        count += child->worker && !child->dismissed && child->stopped_ms == 0;
+    return count;
+}
+
+static void stuck(struct listener *listener, struct child *child, const struct board_row *row)
+{
+    struct record record = { .kind = RECORD_WORKER_STUCK, .pid = child->pid, .slot = child->slot };
+    record_set_text(&record, board_row_is_session(row) ? row->client : "");
+    channel_send(&listener->channel, &record, true);
+    child->stuck = true;
+    child->abort_ms = listener->now_ms + ABORT_GRACE_MS;
+    kill(child->pid, SIGABRT);
+    if (child->stopped_ms != 0) /* it hears nothing but KILL until it goes on */
+        kill(child->pid, SIGCONT);
+}
+
+/* Whether the client, not the worker, is what is waited for. */
+static bool waits_for_client(uint32_t activity)
+{
+    return activity == SESSION_WAITING || activity == SESSION_READING ||
+           activity == SESSION_WRITING || activity == SESSION_DELAYING ||
+           activity == SESSION_HOLDING;
+}
+
+static void look_for_stuck(struct listener *listener, struct child *child,
+                           const struct board_row *row)
+{
+    uint64_t limit_ms = listener->service->worker_timeout, now_ms = listener->now_ms;
+    if (child->stuck) {
+        if (now_ms >= child->abort_ms)
+            kill(child->pid, SIGKILL);
+        return;
+    }
+    bool hangs = !row->torn && !waits_for_client(row->activity) &&
+                 now_ms >= row->active_us / 1000 + limit_ms;
+    bool stands = child->stopped_ms != 0 && now_ms >= child->stopped_ms + limit_ms;
+    if (limit_ms > 0 && (hangs || stands))
+        stuck(listener, child, row);
+}
+
+/* Counts who is busy, and looks for those that hang. */
+static void look(struct listener *listener)
+{
+    struct pool *pool = &listener->pool;
+    struct child *child = NULL;
+    struct board_row row;
+    pool->busy = pool->idle = pool->stopped = 0;
+    while ((child = children_next(&listener->children, child)) != NULL) {
+        if (!board_read(&listener->board, child->slot, &row))
+            continue;
+        if (board_row_is_session(&row))
+            pool->busy++;
+        else if (child->stopped_ms != 0)
+            pool->stopped++;
+        else if (row.activity == SESSION_WAITING && !child->dismissed)
+            pool->idle++;
+        if (child->dismissed && row.activity == SESSION_WAITING)
+            kill(child->pid, SIGTERM); /* hold_process has heard the first one */
+        child->waited |= row.pool && row.activity != SESSION_STARTING;
+        if (child->worker)
+            look_for_stuck(listener, child, &row);
+    }
+    pool->look_ms = listener->now_ms + LOOK_MS;
+    atomic_store_explicit(&listener->block->live, pool->busy, memory_order_relaxed);
+}
+
+static void tick(struct listener *listener)
+{
+    struct pool *pool = &listener->pool;
+    const struct service *service = listener->service;
+    struct pool_figures figures = { .wanted = pool->wanted,
+                                    .idle = pool->idle,
+                                    .batch = pool->batch,
+                                    .min_spare = service->min_spare,
+                                    .max_spare = automatic(service->max_spare),
+                                    .most = service->instances };
+    pool->tick_ms = listener->now_ms + TICK_MS;
+    if (listener->paused || pool->pinned != 0)
+        return;
+    pool->wanted = pool_decide(&figures);
+    pool->batch = figures.batch;
+    if (pool_is_full(listener) && listener->block->waiting > 0 &&
+        service->over_limit == OVER_LIMIT_DEFER)
+        episode_note(listener, CAUSE_INSTANCES, false, NULL, 0);
+}
+
+bool pool_is_full(const struct listener *listener)
+{
+    const struct pool *pool = &listener->pool;
+    return pool->shared != NULL && pool->idle == 0 &&
+           listener->children.live >= listener->service->instances;
+}
+
+void pool_keep(struct listener *listener)
+{
+    struct pool *pool = &listener->pool;
+    if (pool->shared == NULL || listener->phase == PHASE_WAITING)
+        return;
+    atomic_store_explicit(&pool->shared->tell, listener->tell, memory_order_relaxed);
+    if (listener->now_ms >= pool->look_ms)
+        look(listener);
+    if (pool->tick_ms == 0) /* the first ones have a second to arrive */
+        pool->tick_ms = listener->now_ms + TICK_MS;
+    if (listener->now_ms >= pool->tick_ms)
+        tick(listener);
+    uint32_t staying = count_staying(listener), wanted = target(listener);
+    while (staying < wanted && listener->now_ms >= pool->retry_ms &&
+           listener->children.live < listener->service->instances && start_one(listener))
+        staying++;
+    if (staying > wanted)
+        dismiss(listener, staying - wanted);
+}
+
+int pool_wait(const struct listener *listener, int wait)
+{
+    const struct pool *pool = &listener->pool;
+    if (pool->shared == NULL || listener->phase == PHASE_WAITING)
+        return wait;
+    wait = clock_until(listener->now_ms, pool->tick_ms, wait);
+    if (pool->busy > 0)
+        wait = clock_until(listener->now_ms, pool->look_ms, wait);
+    return clock_until(listener->now_ms, pool->retry_ms, wait);
+}
+
+void pool_step(struct listener *listener, int step)
+{
+    struct pool *pool = &listener->pool;
+    if (pool->shared == NULL)
+        return;
+    uint32_t now = target(listener);
+    if (step < 0 ? now > 1 : now < listener->service->instances)
+        pool->pinned = step < 0 ? now - 1 : now + 1;
+}
+
+void pool_scale(struct listener *listener, uint32_t workers)
+{
+    listener->pool.pinned = workers;
+}
+
+/* A worker speaks for itself alone: who it is, the kernel says. */
+static void hear_one(struct listener *listener, struct record *record, pid_t pid)
+{
+    const struct child *child = children_find(&listener->children, pid);
+    if (child == NULL)
+        return;
+    record->pid = pid;
+    record->slot = child->slot;
+    record->text[sizeof(record->text) - 1] = '\0';
+    if (record->kind == RECORD_SESSION_END && record->end < SESSION_END_COUNT) {
+        bool error = session_end_is_error((enum session_end)record->end);
+        if (channel_send(&listener->channel, record, error) == -EAGAIN)
+            board_count(listener->block, COUNT_DROPPED, 1);
+    } else if (record->kind == RECORD_SESSION_START) {
+        channel_send(&listener->channel, record, false);
+    } else if (record->cause < CAUSE_COUNT &&
+               (record->kind == RECORD_REFUSED || record->kind == RECORD_THROTTLE_BEGIN)) {
+        for (uint64_t i = 0; i < record->count && i < UINT16_MAX; i++)
+            episode_note(listener, (enum board_cause)record->cause, record->kind == RECORD_REFUSED,
+                         record->text[0] != '\0' ? record->text : NULL, record->error);
+    }
+}
+
+void pool_hear(struct listener *listener)
+{
+    for (int i = 0; i < HEAR_MAX; i++) {
+        struct record record;
+        char control[CMSG_SPACE(sizeof(struct ucred))];
+        struct iovec part = { &record, sizeof(record) };
+        struct msghdr message = { .msg_iov = &part,
+                                  .msg_iovlen = 1,
+                                  .msg_control = control,
+                                  .msg_controllen = sizeof(control) };
+        struct ucred peer;
+        if (recvmsg(listener->pool.reports[0], &message, MSG_DONTWAIT) != sizeof(record))
+            return;
+        const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        if (header == NULL || header->cmsg_type != SCM_CREDENTIALS)
+            continue;
+        memcpy(&peer, CMSG_DATA(header), sizeof(peer));
+        hear_one(listener, &record, peer.pid);
+    }
+}
+
+void pool_noticed(struct listener *listener, struct child *child, const siginfo_t *info)
+{
+    child->stopped_ms = info->si_code == CLD_CONTINUED ? 0 : listener->now_ms;
+    listener->pool.look_ms = 0;
+}
+
+/* What the dead one had counted of its source is not known for sure. */
+static void repair_sources(struct listener *listener)
+{
+    struct child *child = NULL;
+    struct board_row row;
+    sources_forget_sessions(listener->sources);
+    while ((child = children_next(&listener->children, child)) != NULL)
+        if (board_read(&listener->board, child->slot, &row) && row.pool)
+            sources_count_again(listener->sources, row.source);
+        else
+            sources_count_again(listener->sources, child->source);
+}
+
+static void tell_death(struct listener *listener, const struct child *child, const siginfo_t *info)
+{
+    struct record record = { .kind = RECORD_WORKER_DIED,
+                             .pid = child->pid,
+                             .slot = child->slot,
+                             .error = info->si_code == CLD_EXITED ? info->si_status : 0,
+                             .signal = info->si_code == CLD_EXITED ? 0 : info->si_status };
+    channel_send(&listener->channel, &record, true);
+}
+
+void pool_lost(struct listener *listener, const struct child *child, const siginfo_t *info)
+{
+    struct pool *pool = &listener->pool;
+    bool asked = child->dismissed || listener->phase != PHASE_ACCEPTING || child->killed;
+    bool in_order = info->si_code == CLD_EXITED ? info->si_status == 0 || child->waited
+                                                : info->si_status == SIGTERM && asked;
+    pool->look_ms = 0;
+    if (in_order && info->si_code == CLD_EXITED) {
+        pool->backoff_ms = 0;
+        return;
+    }
+    if (!in_order)
+        repair_sources(listener);
+    /* With a client its line says it all. */
+    if (!in_order && !child->served)
+        tell_death(listener, child, info);
+    if (child->waited || in_order)
+        return;
+    pool->backoff_ms = pool->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * pool->backoff_ms;
+    pool->backoff_ms =
+        pool->backoff_ms < BACKOFF_LONGEST_MS ? pool->backoff_ms : BACKOFF_LONGEST_MS;
+    pool->retry_ms = listener->now_ms + pool->backoff_ms;
+}
+
+void pool_end_session(const struct child *child, uint32_t turn)
+{
+    union sigval value = { .sival_int = (int)turn };
+    sigqueue(child->pid, POOL_SIGNAL, value);
+}

@@ -1,0 +1,317 @@
+/*
+ * A worker of a pool: waits at the service's sockets beside its siblings, accepts, admits, serves,
+ * and waits again. It can be ended by SIGTERM only while it waits; its session, by a signal that
+ * names it.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/title.h"
+#include "listener/listener.h"
+#include "session/session.h"
+
+enum { EVENTS = 16, SHORTAGE_MS = 50, REPORT_MS = 1000, REFUSED_LOOK_MS = 50 };
+
+/* Refusals and waits of one cause that the keeper has not heard of. */
+struct untold {
+    uint64_t count, told_ms;
+};
+
+struct worker {
+    struct listener *listener;
+    struct board_session *row;
+    int events;             /* epoll(7) */
+    sigset_t waiting;       /* the signal mask while it waits */
+    uint64_t left;          /* clients it will still serve; UINT64_MAX: no end */
+    uint64_t not_before_ms; /* leaves clients alone until then */
+    struct untold untold[CAUSE_COUNT];
+};
+
+/* For the handler: the session that goes on. */
+static struct board_session *volatile serving;
+
+/* Ends the session that is meant, and with it the process. */
+static void end_session(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)context;
+    int turn = info->si_value.sival_int;
+    if (serving != NULL && (turn == 0 || (uint32_t)turn == serving->turn))
+        _exit(turn == 0 ? SESSION_STOPPED : SESSION_KILLED);
+}
+
+static void take_signals(struct worker *worker)
+{
+    static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1,
+                                   SIGUSR2, SIGPIPE, SIGTTIN, SIGTTOU };
+    struct sigaction action = { .sa_sigaction = end_session, .sa_flags = SA_SIGINFO | SA_RESTART };
+    sigset_t blocked;
+
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+        signal(ignored[i], SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGALRM, SIG_DFL);
+    signal(SIGCHLD, SIG_DFL);
+    sigaction(POOL_SIGNAL, &action, NULL);
+    sigemptyset(&worker->waiting);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
+/* Only the sockets and the way to the keeper. */
+static void keep_own_descriptors(struct worker *worker)
+{
+    struct listener *listener = worker->listener;
+    int keep[SERVICE_SOCKETS_MAX + 1];
+    size_t count = 0;
+    keep[count++] = listener->pool.reports[1];
+    for (unsigned int i = 0; i < listener->port_count; i++)
+        if (listener->ports[i].fd >= 0)
+            keep[count++] = listener->ports[i].fd;
+    io_close_all_but(keep, count);
+    listener->refused_count = 0;
+}
+
+static bool watch_ports(struct worker *worker)
+{
+    struct listener *listener = worker->listener;
+    worker->events = epoll_create1(EPOLL_CLOEXEC);
+    if (worker->events < 0)
+        return false;
+    for (unsigned int i = 0; i < listener->port_count; i++) {
+        struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.u32 = i };
+        if (listener->ports[i].fd >= 0 &&
+            epoll_ctl(worker->events, EPOLL_CTL_ADD, listener->ports[i].fd, &event) < 0)
+            return false;
+    }
+    return true;
+}
+
+/* So that they do not all go at once. */
+static uint64_t choose_end(const struct service *service)
+{
+    uint32_t random = 0;
+    if (service->max_requests == 0)
+        return UINT64_MAX;
+    if (service->max_requests_jitter > 0 && getrandom(&random, sizeof(random), 0) == sizeof(random))
+        random %= service->max_requests_jitter + 1;
+    else
+        random = 0;
+    return (uint64_t)service->max_requests + random;
+}
+
+static void show_idle(const struct worker *worker)
+{
+    title_set("forkechod: session %s idle", worker->listener->service->service_name);
+}
+
+static bool tell(const struct worker *worker, struct record *record)
+{
+    record->version = CHANNEL_VERSION;
+    return send(worker->listener->pool.reports[1], record, sizeof(*record),
+                MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(*record);
+}
+
+/* Refusals come in storms: the keeper hears of a cause at most once a second. */
+static void report_cause(struct worker *worker, enum board_cause cause, enum record_kind kind,
+                         const char *client, int error)
+{
+    struct untold *untold = &worker->untold[cause];
+    uint64_t now_ms = clock_ms();
+    untold->count++;
+    if (untold->told_ms != 0 && now_ms < untold->told_ms + REPORT_MS)
+        return;
+    struct record record = {
+        .kind = kind, .cause = (uint16_t)cause, .count = untold->count, .error = error
+    };
+    record_set_text(&record, client);
+    if (tell(worker, &record))
+        *untold = (struct untold){ .told_ms = now_ms };
+}
+
+static void refuse(struct worker *worker, int fd, const char *client, enum board_cause cause)
+{
+    struct listener *listener = worker->listener;
+    board_worker_count(worker->row, COUNT_REFUSED + cause, 1);
+    report_cause(worker, cause, RECORD_REFUSED, client, 0);
+    refuse_say(listener, fd, cause == CAUSE_NO_ACCESS ? "" : listener->service->busy_message);
+}
+
+static void report_start(struct worker *worker, const char *client)
+{
+    struct record record = { .kind = RECORD_SESSION_START };
+    record_set_text(&record, client);
+    tell(worker, &record);
+}
+
+/* The session's line, where one is wanted; what it came to is counted in any case. */
+static void report_end(struct worker *worker, const char *client, const struct stream *counts,
+                       enum session_end end, uint64_t since_us)
+{
+    uint32_t wanted =
+        atomic_load_explicit(&worker->listener->pool.shared->tell, memory_order_relaxed);
+    if (!session_end_is_error(end) && wanted < TELL_ENDS) {
+        board_worker_count(worker->row, COUNT_QUIET, 1);
+        return;
+    }
+    struct record record = { .kind = RECORD_SESSION_END,
+                             .end = (uint16_t)end,
+                             .bytes_in = counts->bytes_in,
+                             .bytes_out = counts->bytes_out,
+                             .turns = counts->turns,
+                             .duration_us = clock_us() - since_us };
+    record_set_text(&record, client);
+    if (!tell(worker, &record))
+        board_worker_count(worker->row, COUNT_DROPPED, 1);
+}
+
+static void serve(struct worker *worker, int fd, const struct address *client, const char *text,
+                  uint32_t source)
+{
+    struct listener *listener = worker->listener;
+    uint64_t since_us = clock_us();
+    struct stream counts = { 0 };
+
+    board_worker_begin(worker->row, text, source, since_us);
+    serving = worker->row;
+    if (atomic_load_explicit(&listener->pool.shared->tell, memory_order_relaxed) >= TELL_STARTS)
+        report_start(worker, text);
+    session_prepare_title(client, listener->service);
+    enum session_end end = session_serve(fd, client, listener->service, worker->row, &counts);
+    report_end(worker, text, &counts, end, since_us);
+    serving = NULL;
+    board_worker_end(worker->row, end, clock_us());
+    sources_leave(listener->sources, source);
+    if (worker->left != UINT64_MAX)
+        worker->left--;
+    show_idle(worker);
+}
+
+/* Gives an accepted client its turn, or says no. */
+static void take(struct worker *worker, struct port *port, int fd, struct address *client)
+{
+    struct listener *listener = worker->listener;
+    _Atomic uint32_t *early = &listener->pool.shared->early[port - listener->ports];
+    char text[ADDRESS_TEXT_MAX];
+    uint32_t source = 0;
+
+    if (atomic_load_explicit(early, memory_order_relaxed) > 0) {
+        atomic_fetch_sub(early, 1);
+        session_prepare_socket(fd, listener->service);
+    }
+    address_unmap(client);
+    address_format_peer(client, listener->service->log_address, text, sizeof(text));
+    listener->now_ms = clock_ms();
+    enum board_cause cause = accept_judge(listener, client, &source);
+    if (cause != CAUSE_COUNT)
+        refuse(worker, fd, text, cause);
+    else
+        serve(worker, fd, client, text, source);
+}
+
+/* Out of something, or faster than cps: clients wait in the kernel's queue. */
+static void rest(struct worker *worker, enum board_cause cause, uint64_t until_ms, int error)
+{
+    worker->not_before_ms = until_ms;
+    report_cause(worker, cause, RECORD_THROTTLE_BEGIN, "", error);
+}
+
+/* Whether the service's rate lets another one in. */
+static bool may_accept(struct worker *worker)
+{
+    const struct listener *listener = worker->listener;
+    const struct service *service = listener->service;
+    if (service->cps.tokens == 0 || service->over_limit != OVER_LIMIT_DEFER)
+        return true;
+    uint64_t now_ms = clock_ms(), next_ms = bucket_next(listener->cps, &service->cps, now_ms);
+    if (next_ms <= now_ms)
+        return true;
+    rest(worker, CAUSE_CPS, next_ms, 0);
+    return false;
+}
+
+static void look_at_port(struct worker *worker, struct port *port)
+{
+    struct address client = { .kind = ADDRESS_SOCKET, .length = sizeof(client.socket) };
+    if (!may_accept(worker))
+        return;
+    int fd = accept4(port->fd, &client.socket.any, &client.length, SOCK_CLOEXEC);
+    if (fd >= 0) {
+        take(worker, port, fd, &client);
+        return;
+    }
+    switch (errno) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        rest(worker, CAUSE_DESCRIPTORS, clock_ms() + SHORTAGE_MS, errno);
+        break;
+    case EINVAL: /* the socket was shut down: nobody comes here any more */
+    case EBADF:
+        epoll_ctl(worker->events, EPOLL_CTL_DEL, port->fd, NULL);
+        break;
+    default: /* somebody else took it, or the client left again */
+        break;
+    }
+}
+
+/* Clients that were refused are listened to until they have read why, but not waited for. */
+static void look_at_refused(struct worker *worker)
+{
+    struct listener *listener = worker->listener;
+    listener->now_ms = clock_ms();
+    for (unsigned int i = listener->refused_count; i > 0; i--)
+        refuse_drain(listener, i - 1);
+    refuse_expire(listener, false);
+}
+
+static void wait_and_take(struct worker *worker)
+{
+    struct epoll_event events[EVENTS];
+    struct listener *listener = worker->listener;
+    uint64_t now_ms = worker->not_before_ms != 0 || listener->refused_count > 0 ? clock_ms() : 0;
+    int count = 0;
+
+    if (worker->not_before_ms > now_ms) {
+        int wait = clock_until(now_ms, worker->not_before_ms, 1000);
+        const struct timespec time = { .tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000L };
+        ppoll(NULL, 0, &time, &worker->waiting);
+    } else {
+        worker->not_before_ms = 0;
+        count = epoll_pwait(worker->events, events, EVENTS,
+                            listener->refused_count > 0 ? REFUSED_LOOK_MS : -1, &worker->waiting);
+    }
+    if (listener->refused_count > 0)
+        look_at_refused(worker);
+    for (int i = 0; i < count && worker->not_before_ms == 0 && worker->left > 0; i++)
+        look_at_port(worker, &listener->ports[events[i].data.u32]);
+}
+
+_Noreturn void worker_main(struct listener *listener, uint32_t slot)
+{
+    static struct worker worker;
+    listener->is_worker = true;
+    worker = (struct worker){ .listener = listener,
+                              .row = &listener->board.session[slot],
+                              .left = choose_end(listener->service) };
+    keep_own_descriptors(&worker);
+    take_signals(&worker);
+    if (!watch_ports(&worker))
+        _exit(SESSION_SYSTEM);
+    show_idle(&worker);
+    board_session_update(worker.row, SESSION_WAITING, clock_us(), 0, 0, 0);
+    while (worker.left > 0)
+        wait_and_take(&worker);
+    refuse_expire(listener, true);
+    _exit(0);
+}
