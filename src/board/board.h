@@ -288,6 +288,8 @@ void board_worker_count(struct board_session *row, unsigned int what, uint64_t m
  * in use, which are few. */
 uint32_t board_service_live(const struct board *board, uint32_t service);
 uint32_t board_live(const struct board *board);
+/* The same, but of pools what their workers say now. */
+uint32_t board_live_now(const struct board *board);
 
 /* A service's numbers in all its generations, those that are gone included: accepted is ended and
  * live, and no count goes back. */

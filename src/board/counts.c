@@ -54,22 +54,16 @@ static uint32_t count_live(const struct board *board, bool every, uint32_t servi
     return live;
 }
 
-uint32_t board_service_live(const struct board *board, uint32_t service)
-{
-    return count_live(board, false, service);
-}
-
-uint32_t board_live(const struct board *board)
-{
-    return count_live(board, true, 0);
-}
-
 /* What a pool's workers have counted and serve. */
 static void add_workers(const struct board *board, unsigned int block, struct board_sum *sum)
 {
     struct board_session session;
     int64_t slot = -1;
     while ((slot = board_next(board, block, slot)) >= 0) {
+        if (!board->slot[slot].pool) { /* forked to empty a queue that goes away */
+            sum->live++;
+            continue;
+        }
         sum->workers++;
         if (!slots_copy_session(board, (uint32_t)slot, true, &session))
             continue;
@@ -84,6 +78,32 @@ static void add_workers(const struct board *board, unsigned int block, struct bo
             sum->idle++;
         }
     }
+}
+
+uint32_t board_live_now(const struct board *board)
+{
+    uint32_t live = 0;
+    if (board->header == NULL)
+        return 0;
+    for (unsigned int i = 0; i < board->header->blocks_used && i < BOARD_BLOCKS; i++) {
+        struct board_sum sum = { 0 };
+        if (board->blocks[i].used != 0 && board->blocks[i].pool != 0)
+            add_workers(board, i, &sum);
+        else if (board->blocks[i].used != 0)
+            sum.live = board->blocks[i].live;
+        live += sum.live;
+    }
+    return live;
+}
+
+uint32_t board_service_live(const struct board *board, uint32_t service)
+{
+    return count_live(board, false, service);
+}
+
+uint32_t board_live(const struct board *board)
+{
+    return count_live(board, true, 0);
 }
 
 /* Adds one block; false when it did not hold still. */

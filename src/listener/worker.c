@@ -170,8 +170,11 @@ static void report_end(struct worker *worker, const char *client, const struct s
                              .turns = counts->turns,
                              .duration_us = clock_us() - since_us };
     record_set_text(&record, client);
-    if (!tell(worker, &record))
-        board_worker_count(worker->row, COUNT_DROPPED, 1);
+    if (tell(worker, &record))
+        return;
+    if (errno == EPIPE || errno == ECONNRESET) /* the keeper is dead: the master reads it here */
+        _exit((int)end);
+    board_worker_count(worker->row, COUNT_DROPPED, 1);
 }
 
 static void serve(struct worker *worker, int fd, const struct address *client, const char *text,

@@ -76,7 +76,7 @@ static void summarize(const struct master *master, char *text, size_t size)
 {
     char services[32], sessions[32];
     plural(services, sizeof(services), (unsigned int)master->conf->count, "service");
-    plural(sessions, sizeof(sessions), board_live(&master->board), "session");
+    plural(sessions, sizeof(sessions), board_live_now(&master->board), "session");
     snprintf(text, size, "%s, %s", services, sessions);
 }
 

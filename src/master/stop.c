@@ -51,7 +51,7 @@ void stop_begin(struct master *master, bool at_once)
     if (master->life != LIFE_DRAINS) {
         upgrade_abandon(master);
         systemd_stopping("stopping");
-        log_event(EVENT_STOP, NULL, "%u sessions, %s", board_live(&master->board),
+        log_event(EVENT_STOP, NULL, "%u sessions, %s", board_live_now(&master->board),
                   at_once  ? "ended at once"
                   : delays ? "which may finish; clients are taken for drain_delay"
                            : "which may finish");

@@ -195,8 +195,8 @@ enum control_wait request_scale(const struct asked *asked)
     service->switches.scale = (uint32_t)workers;
     tell_current(asked);
     requests_log(asked, EVENT_SERVICE_SCALED, "service %s: %s", service->name, wanted);
-    control_say(asked->client, "ok\n%s has %s workers", service->name,
-                workers == 0 ? "as many as it takes" : wanted);
+    control_say(asked->client, "ok\n%s has %s workers%s", service->name,
+                workers == 0 ? "as many" : wanted, workers == 0 ? " as it takes" : "");
     return WAIT_NOTHING;
 }
 
