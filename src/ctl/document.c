@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "base/text.h"
+
 enum kind { TEXT, NUMBER, REAL, FLAG, ARRAY, OBJECT };
 
 /* A member of a JSON object, and where it goes. */
@@ -79,11 +81,20 @@ static const struct member session_members[] = {
     SESSION(REAL, idle_s),      SESSION(FLAG, torn),    { NULL, TEXT, 0 },
 };
 
+/* No byte of it, and no character of two bytes (C1), tells a terminal to do something. */
+static bool is_plain(const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++)
+        if (*at < ' ' || *at == 0x7f || (*at == 0xc2 && at[1] < 0xa0))
+            return false;
+    return true;
+}
+
 static bool is_kind(const json_t *value, enum kind kind)
 {
     switch (kind) {
     case TEXT:
-        return json_is_string(value);
+        return json_is_string(value) && is_plain(json_string_value(value));
     case NUMBER:
         return json_is_integer(value) && json_integer_value(value) >= 0;
     case REAL:
@@ -135,15 +146,28 @@ static int read_object(const json_t *object, const char *what, const struct memb
     return 0;
 }
 
+static int check_counts(const json_t *counts, const char *what, struct failure *why)
+{
+    const char *reason;
+    json_t *count;
+    json_object_foreach((json_t *)counts, reason, count)
+    {
+        if (!is_plain(reason) || !is_kind(count, NUMBER))
+            return failure_set(why, EX_PROTOCOL, "the status has no right count of %s", what);
+    }
+    return 0;
+}
+
 static int sum_refused(struct document_service *service, struct failure *why)
 {
     json_int_t most = 0;
     const char *reason;
     json_t *count;
+    if (check_counts(service->ended, "ends", why) < 0 ||
+        check_counts(service->refused, "refusals", why) < 0)
+        return -1;
     json_object_foreach((json_t *)service->refused, reason, count)
     {
-        if (!is_kind(count, NUMBER))
-            return failure_set(why, EX_PROTOCOL, "the status has no right count of refusals");
         service->refused_total += (uint64_t)json_integer_value(count);
         if (json_integer_value(count) > most) {
             most = json_integer_value(count);
@@ -201,10 +225,11 @@ static int read_sessions(struct document *document, struct failure *why)
 int document_read(struct document *document, const char *text, size_t size, struct failure *why)
 {
     json_error_t error;
+    char shown[2 * JSON_ERROR_TEXT_LENGTH];
     *document = (struct document){ .root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error) };
     if (document->root == NULL)
         return failure_set(why, EX_PROTOCOL, "the status is no JSON: line %d: %s", error.line,
-                           error.text);
+                           text_escape(error.text, strlen(error.text), shown, sizeof shown));
     if (read_object(json_object_get(document->root, "daemon"), "daemon", daemon_members,
                     &document->daemon, why) == 0 &&
         read_services(document, why) == 0 && read_sessions(document, why) == 0)

@@ -1,6 +1,8 @@
 /*
  * What the status service says in /status.json, checked: every member is there and of its type, and
- * numbers are not negative. Texts are the document's and live as long as it does.
+ * numbers are not negative. Texts are the document's and live as long as it does; they have no
+ * control characters, so that they can be shown on a terminal (but for the members of `listen`,
+ * which are whatever a path can be).
  */
 #pragma once
 

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#define MOST_SECONDS 1e15 /* what is more does not fit into an integer */
+
 static const char *scale(double number, double step, const char *first, char text[FORMAT_MAX])
 {
     static const char units[] = " KMGTPE";
@@ -29,7 +31,8 @@ const char *format_bytes(double bytes, char text[FORMAT_MAX])
 
 const char *format_seconds(double seconds, char text[FORMAT_MAX])
 {
-    unsigned long long whole = (unsigned long long)seconds;
+    unsigned long long whole =
+        (unsigned long long)(seconds < MOST_SECONDS ? seconds : MOST_SECONDS);
     if (seconds < 9.95)
         snprintf(text, FORMAT_MAX, "%.1fs", seconds);
     else if (whole < 60)
@@ -40,14 +43,5 @@ const char *format_seconds(double seconds, char text[FORMAT_MAX])
         snprintf(text, FORMAT_MAX, "%lluh%02llum", whole / 3600, whole / 60 % 60);
     else
         snprintf(text, FORMAT_MAX, "%llud%02lluh", whole / 86400, whole / 3600 % 24);
-    return text;
-}
-
-const char *format_safe(const char *words, char *text, size_t size)
-{
-    size_t length = 0;
-    for (; *words != '\0' && length < size - 1; words++)
-        text[length++] = (unsigned char)*words < ' ' || *words == 0x7f ? '?' : *words;
-    text[length] = '\0';
     return text;
 }

@@ -12,5 +12,3 @@ const char *format_count(double count, char text[FORMAT_MAX]);
 const char *format_bytes(double bytes, char text[FORMAT_MAX]);
 /* 0.4s, 12s, 5m06s, 3h20m, 2d04h. */
 const char *format_seconds(double seconds, char text[FORMAT_MAX]);
-/* What a foreign text may say to a terminal: control bytes are question marks. */
-const char *format_safe(const char *words, char *text, size_t size);

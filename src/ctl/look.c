@@ -5,13 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "ctl/commands.h"
 #include "ctl/document.h"
 #include "ctl/fetch.h"
 #include "ctl/format.h"
 #include "ctl/select.h"
 
-enum { BAR = 10, NAME_MAX_SHOWN = 64 };
+enum { BAR = 10, NAME_MAX_SHOWN = 128 };
 
 /* Which of its colours a terminal shows; empty texts without one. */
 struct paint {
@@ -53,20 +54,18 @@ static bool is_well(const struct document *document)
 
 static void print_daemon(const struct document_daemon *daemon, const struct paint *paint)
 {
-    char uptime[FORMAT_MAX], version[NAME_MAX_SHOWN], life[NAME_MAX_SHOWN];
+    char uptime[FORMAT_MAX];
     bool serves = strcmp(daemon->life, "serving") == 0;
-    printf("forkechod %s  %s%s%s  process %llu  up %s  %llu of %llu sessions\n",
-           format_safe(daemon->version, version, sizeof version),
-           serves ? paint->good : paint->warn, format_safe(daemon->life, life, sizeof life),
-           paint->plain, (unsigned long long)daemon->pid,
-           format_seconds((double)daemon->uptime_s, uptime), (unsigned long long)daemon->live,
-           (unsigned long long)daemon->max_sessions);
+    printf("forkechod %s  %s%s%s  process %llu  up %s  %llu of %llu sessions\n", daemon->version,
+           serves ? paint->good : paint->warn, daemon->life, paint->plain,
+           (unsigned long long)daemon->pid, format_seconds((double)daemon->uptime_s, uptime),
+           (unsigned long long)daemon->live, (unsigned long long)daemon->max_sessions);
     if (daemon->reload_rejected)
         printf("%sThe last reload was rejected; the configuration before it is in force.%s\n",
                paint->bad, paint->plain);
     if (daemon->log_level_switched)
         printf("%sThe log level is switched to %s (forkechoctl log default ends that).%s\n",
-               paint->warn, format_safe(daemon->log_level, life, sizeof life), paint->plain);
+               paint->warn, daemon->log_level, paint->plain);
     if (daemon->log_lines_dropped > 0)
         printf("%s%llu log lines were dropped.%s\n", paint->warn,
                (unsigned long long)daemon->log_lines_dropped, paint->plain);
@@ -85,11 +84,10 @@ static void print_bar(const struct document_service *service)
 
 static void print_service(const struct document_service *service, const struct paint *paint)
 {
-    char name[NAME_MAX_SHOWN], state[NAME_MAX_SHOWN], use[FORMAT_MAX + FORMAT_MAX],
-        accepted[FORMAT_MAX], rate[FORMAT_MAX], refused[FORMAT_MAX], bytes[FORMAT_MAX];
-    printf("%-11s %s%-8s%s ", format_safe(service->name, name, sizeof name),
-           is_serving(service) ? paint->good : paint->warn,
-           format_safe(service->state, state, sizeof state), paint->plain);
+    char use[FORMAT_MAX + FORMAT_MAX], accepted[FORMAT_MAX], rate[FORMAT_MAX], refused[FORMAT_MAX],
+        bytes[FORMAT_MAX];
+    printf("%-11s %s%-8s%s ", service->name, is_serving(service) ? paint->good : paint->warn,
+           service->state, paint->plain);
     print_bar(service);
     snprintf(use, sizeof use, "%llu/%llu", (unsigned long long)service->live,
              (unsigned long long)service->instances);
@@ -105,10 +103,8 @@ static void print_service(const struct document_service *service, const struct p
 /* What a service's line has no room for. */
 static void print_remarks(const struct document_service *service, const struct paint *paint)
 {
-    char name[NAME_MAX_SHOWN];
-    format_safe(service->name, name, sizeof name);
     if (service->has_pool) {
-        printf("  %s: %llu workers, %llu idle", name, (unsigned long long)service->workers,
+        printf("  %s: %llu workers, %llu idle", service->name, (unsigned long long)service->workers,
                (unsigned long long)service->idle);
         if (service->scale > 0)
             printf(", %sscaled to %llu%s", paint->warn, (unsigned long long)service->scale,
@@ -116,9 +112,9 @@ static void print_remarks(const struct document_service *service, const struct p
         putchar('\n');
     }
     if (service->refused_most != NULL)
-        printf("  %s: refused most for %s\n", name, service->refused_most);
+        printf("  %s: refused most for %s\n", service->name, service->refused_most);
     if (service->records_dropped > 0)
-        printf("  %s%s: %llu sessions ended without a log line%s\n", paint->warn, name,
+        printf("  %s%s: %llu sessions ended without a log line%s\n", paint->warn, service->name,
                (unsigned long long)service->records_dropped, paint->plain);
 }
 
@@ -145,8 +141,10 @@ static void print_whole(const struct document_service *service, const struct pai
            service->handler, service->process_model);
     for (size_t i = 0; i < json_array_size(service->listen); i++) {
         const char *address = json_string_value(json_array_get(service->listen, i));
+        if (address == NULL)
+            address = "?";
         printf("  %-28s %s\n", i == 0 ? "listens on" : "",
-               format_safe(address != NULL ? address : "?", text, sizeof text));
+               text_escape(address, strlen(address), text, sizeof text));
     }
     printf("  %-28s %llu of %llu\n", "sessions", (unsigned long long)service->live,
            (unsigned long long)service->instances);
@@ -215,13 +213,11 @@ void look_print_sessions(const struct document *document, bool header, size_t mo
     for (size_t i = 0; i < document->session_count && i < most; i++) {
         const struct document_session *session = &document->sessions[i];
         char age[FORMAT_MAX], idle[FORMAT_MAX], in[FORMAT_MAX], bytes[FORMAT_MAX],
-            turns[FORMAT_MAX], client[NAME_MAX_SHOWN], service[NAME_MAX_SHOWN];
+            turns[FORMAT_MAX];
         fprintf(out, "%-10s %-12s %-26s %7llu %-8s %7s %7s %6s %6s %6s\n", session->id,
-                format_safe(session->service, service, sizeof service),
-                format_safe(session->client, client, sizeof client),
-                (unsigned long long)session->pid, session->torn ? "torn" : session->state,
-                format_seconds(session->age_s, age), format_seconds(session->idle_s, idle),
-                format_bytes((double)session->bytes_in, in),
+                session->service, session->client, (unsigned long long)session->pid,
+                session->torn ? "torn" : session->state, format_seconds(session->age_s, age),
+                format_seconds(session->idle_s, idle), format_bytes((double)session->bytes_in, in),
                 format_bytes((double)session->bytes_out, bytes),
                 format_count((double)session->turns, turns));
     }

@@ -51,15 +51,15 @@ void screen_close(void)
 static void draw_daemon(const struct top *top)
 {
     const struct document_daemon *daemon = &top->document.daemon;
-    char text[NAME_SHOWN], uptime[FORMAT_MAX];
+    char uptime[FORMAT_MAX];
     if (top->document.root == NULL) {
         mvprintw(0, 0, "forkechod");
         return;
     }
     bool serves = strcmp(daemon->life, "serving") == 0;
-    mvprintw(0, 0, "forkechod %s  ", format_safe(daemon->version, text, sizeof text));
+    mvprintw(0, 0, "forkechod %s  ", daemon->version);
     attron(COLOR_PAIR(serves ? PAIR_GOOD : PAIR_WARN));
-    printw("%s", format_safe(daemon->life, text, sizeof text));
+    printw("%s", daemon->life);
     attroff(COLOR_PAIR(serves ? PAIR_GOOD : PAIR_WARN));
     printw("  process %llu  up %s  %llu of %llu sessions", (unsigned long long)daemon->pid,
            format_seconds((double)daemon->uptime_s, uptime), (unsigned long long)daemon->live,
@@ -72,15 +72,15 @@ static void draw_services(const struct top *top)
     move(1, 0);
     for (size_t i = 0; i < top->document.service_count; i++) {
         const struct document_service *service = &top->document.services[i];
-        char name[NAME_SHOWN], line[2 * NAME_SHOWN], rate[FORMAT_MAX];
+        char line[2 * NAME_SHOWN], rate[FORMAT_MAX];
         if (strcmp(service->state, "gone") == 0)
             continue;
         bool serving = strcmp(service->state, "serving") == 0;
-        int length = snprintf(
-            line, sizeof line, "%s %llu/%llu %s/s%s%s   ",
-            format_safe(service->name, name, sizeof name), (unsigned long long)service->live,
-            (unsigned long long)service->instances, format_count(service->accepted_per_s, rate),
-            serving ? "" : " ", serving ? "" : service->state);
+        int length =
+            snprintf(line, sizeof line, "%s %llu/%llu %s/s%s%s   ", service->name,
+                     (unsigned long long)service->live, (unsigned long long)service->instances,
+                     format_count(service->accepted_per_s, rate), serving ? "" : " ",
+                     serving ? "" : service->state);
         if (getcurx(stdscr) + length > COLS)
             break;
         if (!serving)
@@ -92,20 +92,19 @@ static void draw_services(const struct top *top)
 
 static void draw_message(const struct top *top)
 {
-    char text[sizeof top->message];
     move(2, 0);
     if (top->mode == TOP_CONFIRM) {
         attron(A_BOLD);
-        printw("End session %s? y or n", format_safe(top->chosen, text, sizeof text));
+        printw("End session %s of %s? y or n", top->chosen, top->chosen_client);
         attroff(A_BOLD);
     } else if (top->mode == TOP_FILTER) {
         printw("Filter: %s_", top->filter);
     } else if (top->failed) {
         attron(COLOR_PAIR(PAIR_BAD));
-        printw("No answer, trying again: %s", format_safe(top->message, text, sizeof text));
+        printw("No answer, trying again: %s", top->message);
         attroff(COLOR_PAIR(PAIR_BAD));
     } else if (*top->message != '\0') {
-        printw("%s", format_safe(top->message, text, sizeof text));
+        printw("%s", top->message);
     } else {
         printw("%zu shown, by %s%s%s%s   h: help", top->shown_count, top->sort,
                top->reverse ? ", reversed" : "", *top->filter ? ", filter " : "", top->filter);
@@ -128,11 +127,9 @@ static void draw_rows(struct top *top)
     attroff(A_REVERSE);
     for (size_t i = 0; i < room && top->first + i < top->shown_count; i++) {
         const struct document_session *session = top->shown[top->first + i];
-        char client[NAME_SHOWN], service[NAME_SHOWN], age[FORMAT_MAX], idle[FORMAT_MAX],
-            in[FORMAT_MAX], out[FORMAT_MAX];
+        char age[FORMAT_MAX], idle[FORMAT_MAX], in[FORMAT_MAX], out[FORMAT_MAX];
         snprintf(line, sizeof line, "%-9.9s %-10.10s %-*.*s %-8.8s %7s %7s %6s %6s", session->id,
-                 format_safe(session->service, service, sizeof service), client_width, client_width,
-                 format_safe(session->client, client, sizeof client),
+                 session->service, client_width, client_width, session->client,
                  session->torn ? "torn" : session->state, format_seconds(session->age_s, age),
                  format_seconds(session->idle_s, idle), format_bytes((double)session->bytes_in, in),
                  format_bytes((double)session->bytes_out, out));
@@ -204,6 +201,8 @@ static void move_cursor(struct top *top, int key)
         top->cursor = 0;
     else if (key == KEY_END)
         top->cursor = last;
+    if (top->shown_count > 0)
+        snprintf(top->at, sizeof top->at, "%s", top->shown[top->cursor]->id);
 }
 
 static void take_command(struct top *top, int key)
@@ -226,7 +225,9 @@ static void take_command(struct top *top, int key)
         top->reverse = !top->reverse;
         top_arrange(top);
     } else if (key == 'k' && top->shown_count > 0) {
-        snprintf(top->chosen, sizeof top->chosen, "%s", top->shown[top->cursor]->id);
+        const struct document_session *session = top->shown[top->cursor];
+        snprintf(top->chosen, sizeof top->chosen, "%s", session->id);
+        snprintf(top->chosen_client, sizeof top->chosen_client, "%s", session->client);
         top->mode = TOP_CONFIRM;
     } else
         move_cursor(top, key);

@@ -13,7 +13,8 @@ struct top {
     bool failed; /* the last look; `message` says why */
     char message[512];
     enum { TOP_LIST, TOP_HELP, TOP_FILTER, TOP_CONFIRM } mode;
-    char chosen[64]; /* the session that is to be ended, by its ID */
+    char at[64]; /* the ID of the session that the cursor was put on; it goes where that goes */
+    char chosen[64], chosen_client[64]; /* the session that is to be ended */
     bool quit, kill, look_now;
 };
 

@@ -72,6 +72,9 @@ void top_arrange(struct top *top)
             strstr(session->state, top->filter) != NULL)
             top->shown[top->shown_count++] = session;
     }
+    for (size_t i = 0; i < top->shown_count; i++)
+        if (strcmp(top->shown[i]->id, top->at) == 0)
+            top->cursor = i;
     if (top->cursor >= top->shown_count)
         top->cursor = top->shown_count > 0 ? top->shown_count - 1 : 0;
 }

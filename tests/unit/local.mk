@@ -79,6 +79,12 @@ tests_unit_test_client_SOURCES = tests/unit/test-client.c
 tests_unit_test_client_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_LDADD = src/client/libclient.a src/base/libbase.a $(CHECK_LIBS)
 
+unit_tests += tests/unit/test-ctl
+tests_unit_test_ctl_SOURCES = tests/unit/test-ctl.c \
+	src/ctl/document.c src/ctl/format.c src/ctl/select.c
+tests_unit_test_ctl_CPPFLAGS = $(unit_cppflags) $(JANSSON_CFLAGS)
+tests_unit_test_ctl_LDADD = src/base/libbase.a $(JANSSON_LIBS) $(CHECK_LIBS)
+
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
