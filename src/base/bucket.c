@@ -40,6 +40,12 @@ bool bucket_take(struct bucket *bucket, const struct rate *rate, uint64_t now_ms
     return true;
 }
 
+void bucket_give(struct bucket *bucket, const struct rate *rate)
+{
+    if (rate->tokens)
+        atomic_fetch_sub_explicit(&bucket->full_ns, interval_ns(rate), memory_order_relaxed);
+}
+
 uint64_t bucket_next(const struct bucket *bucket, const struct rate *rate, uint64_t now_ms)
 {
     if (!rate->tokens)

@@ -20,6 +20,8 @@ struct bucket {
 void bucket_fill(struct bucket *bucket);
 /* Takes one token. Returns false, taking nothing, when there is none. A rate of 0 always gives. */
 bool bucket_take(struct bucket *bucket, const struct rate *rate, uint64_t now_ms);
+/* Gives one back that was taken and not used. */
+void bucket_give(struct bucket *bucket, const struct rate *rate);
 /* When the next token will be there (now_ms when there is one already). */
 uint64_t bucket_next(const struct bucket *bucket, const struct rate *rate, uint64_t now_ms);
 /* True once the bucket is full again: then nothing needs to be remembered about it. */

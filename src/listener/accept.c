@@ -144,6 +144,13 @@ void accept_retry(struct listener *listener)
         accept_give_up(listener);
 }
 
+bool accept_defers_rate(const struct listener *listener)
+{
+    const struct service *service = listener->service;
+    return listener->is_worker && service->cps.tokens != 0 &&
+           service->over_limit == OVER_LIMIT_DEFER;
+}
+
 /* The order is that of cost and of blame: a client that may not come in takes nothing from others.
  */
 enum board_cause accept_judge(struct listener *listener, const struct address *client,
@@ -169,7 +176,8 @@ enum board_cause accept_judge(struct listener *listener, const struct address *c
         sources_leave(listener->sources, *source);
         return cause;
     }
-    bucket_take(listener->cps, &service->cps, listener->now_ms);
+    if (!accept_defers_rate(listener))
+        bucket_take(listener->cps, &service->cps, listener->now_ms);
     return CAUSE_COUNT;
 }
 

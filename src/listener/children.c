@@ -60,7 +60,7 @@ struct child *children_next(const struct children *children, const struct child 
     return i < children->room ? &children->pool[i] : NULL;
 }
 
-const struct child *children_find(const struct children *children, pid_t pid)
+struct child *children_find(const struct children *children, pid_t pid)
 {
     uint32_t at = find(children, pid);
     return children->table[at] == 0 ? NULL : &children->pool[children->table[at] - 1];
@@ -172,7 +172,10 @@ static void bury(struct listener *listener, struct child *child, const siginfo_t
     board_read(&listener->board, child->slot, &row);
     /* In this order: what was counted and not told, the master takes for lost. */
     child->served = board_row_is_session(&row);
-    if (child->served)
+    bool told = child->worker && child->served && row.turn == child->told_turn;
+    if (told)
+        end = child->told_end;
+    if (child->served && !told)
         report(listener, child, &row, end, info->si_code == CLD_EXITED ? 0 : info->si_status,
                now_us);
     board_slot_end(&listener->board, child->slot, &row, end, now_us);
@@ -198,6 +201,8 @@ void children_reap(struct listener *listener)
             pool_noticed(listener, child, &info);
             continue;
         }
+        if (child->worker) /* what it said last, before it is nobody's */
+            pool_hear(listener, true);
         bury(listener, child, &info);
         struct child dead = *child;
         drop(children, at);

@@ -47,10 +47,12 @@ struct child {
     bool killed;         /* by the operator */
     /* Of a pool (pool.h): */
     bool worker;
-    bool dismissed; /* was told to end */
-    bool waited;    /* has been seen to serve or to wait for that */
-    bool stuck;     /* was told to abort */
-    bool served;    /* had a client when it died */
+    bool dismissed;     /* was told to end */
+    bool waited;        /* has been seen to serve or to wait for that */
+    bool stuck;         /* was told to abort */
+    bool served;        /* had a client when it died */
+    uint32_t told_turn; /* the session whose end it has told last, and that end */
+    enum session_end told_end;
     uint64_t stopped_ms, abort_ms;
 };
 
@@ -156,6 +158,8 @@ void accept_look_again(struct listener *listener);
 /* Whether the client may have a session now: CAUSE_COUNT, or why not. Counts it for its source. */
 enum board_cause accept_judge(struct listener *listener, const struct address *client,
                               uint32_t *source);
+/* Whether clients over cps wait: then a worker has its token before it has its client. */
+bool accept_defers_rate(const struct listener *listener);
 /* Closes a port that is done with. */
 void accept_close_port(struct listener *listener, struct port *port);
 /* Gives the client in the retry slot its process, if that can be had now. */
@@ -173,7 +177,7 @@ int children_fork(struct listener *listener, int fd, const struct address *clien
 int children_fork_worker(struct listener *listener, uint32_t slot);
 /* The child behind `child` (NULL: the first), or NULL. */
 struct child *children_next(const struct children *children, const struct child *child);
-const struct child *children_find(const struct children *children, pid_t pid);
+struct child *children_find(const struct children *children, pid_t pid);
 void children_reap(struct listener *listener);
 /* Ends the session in the slot if it is that of this turn: by TERM, and when that was asked for
  * before, by KILL. */

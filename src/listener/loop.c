@@ -294,7 +294,7 @@ static void dispatch(struct listener *listener, const struct poll_set *set)
     if (set->fds[1].revents & (POLLIN | POLLHUP | POLLERR))
         listen_to_master(listener);
     if (set->reports > 0 && set->fds[set->reports].revents != 0)
-        pool_hear(listener);
+        pool_hear(listener, false);
     for (unsigned int i = 0; i < set->port_count; i++) {
         struct port *port = set->ports[i];
         bool waiting = set->fds[first_port + i].revents != 0;

@@ -215,9 +215,16 @@ static void tick(struct listener *listener)
 
 bool pool_is_full(const struct listener *listener)
 {
-    const struct pool *pool = &listener->pool;
-    return pool->shared != NULL && pool->idle == 0 &&
-           listener->children.live >= listener->service->instances;
+    struct child *child = NULL;
+    if (listener->children.live < listener->service->instances)
+        return false;
+    while ((child = children_next(&listener->children, child)) != NULL) {
+        uint32_t activity = listener->board.session[child->slot].activity;
+        if (child->worker && child->stopped_ms == 0 &&
+            (activity == SESSION_WAITING || activity == SESSION_STARTING))
+            return false;
+    }
+    return true;
 }
 
 void pool_keep(struct listener *listener)
@@ -269,7 +276,7 @@ void pool_scale(struct listener *listener, uint32_t workers)
 /* A worker speaks for itself alone: who it is, the kernel says. */
 static void hear_one(struct listener *listener, struct record *record, pid_t pid)
 {
-    const struct child *child = children_find(&listener->children, pid);
+    struct child *child = children_find(&listener->children, pid);
     if (child == NULL)
         return;
     record->pid = pid;
@@ -277,6 +284,9 @@ static void hear_one(struct listener *listener, struct record *record, pid_t pid
     record->text[sizeof(record->text) - 1] = '\0';
     if (record->kind == RECORD_SESSION_END && record->end < SESSION_END_COUNT) {
         bool error = session_end_is_error((enum session_end)record->end);
+        child->told_turn = (uint32_t)record->count;
+        child->told_end = (enum session_end)record->end;
+        record->count = 0;
         if (channel_send(&listener->channel, record, error) == -EAGAIN)
             board_count(listener->block, COUNT_DROPPED, 1);
     } else if (record->kind == RECORD_SESSION_START) {
@@ -289,9 +299,9 @@ static void hear_one(struct listener *listener, struct record *record, pid_t pid
     }
 }
 
-void pool_hear(struct listener *listener)
+void pool_hear(struct listener *listener, bool all)
 {
-    for (int i = 0; i < HEAR_MAX; i++) {
+    for (int i = 0; all || i < HEAR_MAX; i++) {
         struct record record;
         char control[CMSG_SPACE(sizeof(struct ucred))];
         struct iovec part = { &record, sizeof(record) };

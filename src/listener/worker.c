@@ -131,7 +131,7 @@ static void report_cause(struct worker *worker, enum board_cause cause, enum rec
     if (untold->told_ms != 0 && now_ms < untold->told_ms + REPORT_MS)
         return;
     struct record record = {
-        .kind = kind, .cause = (uint16_t)cause, .count = untold->count, .error = error
+        .kind = (uint16_t)kind, .cause = (uint16_t)cause, .count = untold->count, .error = error
     };
     record_set_text(&record, client);
     if (tell(worker, &record))
@@ -165,6 +165,7 @@ static void report_end(struct worker *worker, const char *client, const struct s
     }
     struct record record = { .kind = RECORD_SESSION_END,
                              .end = (uint16_t)end,
+                             .count = worker->row->turn,
                              .bytes_in = counts->bytes_in,
                              .bytes_out = counts->bytes_out,
                              .turns = counts->turns,
@@ -228,30 +229,31 @@ static void rest(struct worker *worker, enum board_cause cause, uint64_t until_m
     report_cause(worker, cause, RECORD_THROTTLE_BEGIN, "", error);
 }
 
-/* Whether the service's rate lets another one in. */
-static bool may_accept(struct worker *worker)
+/* Whether the service's rate lets another one in. Its token is taken then: siblings ask too. */
+static bool take_token(struct worker *worker)
 {
     const struct listener *listener = worker->listener;
-    const struct service *service = listener->service;
-    if (service->cps.tokens == 0 || service->over_limit != OVER_LIMIT_DEFER)
+    const struct rate *rate = &listener->service->cps;
+    uint64_t now_ms;
+    if (!accept_defers_rate(listener) || bucket_take(listener->cps, rate, now_ms = clock_ms()))
         return true;
-    uint64_t now_ms = clock_ms(), next_ms = bucket_next(listener->cps, &service->cps, now_ms);
-    if (next_ms <= now_ms)
-        return true;
-    rest(worker, CAUSE_CPS, next_ms, 0);
+    rest(worker, CAUSE_CPS, bucket_next(listener->cps, rate, now_ms), 0);
     return false;
 }
 
 static void look_at_port(struct worker *worker, struct port *port)
 {
     struct address client = { .kind = ADDRESS_SOCKET, .length = sizeof(client.socket) };
-    if (!may_accept(worker))
+    const struct listener *listener = worker->listener;
+    if (!take_token(worker))
         return;
     int fd = accept4(port->fd, &client.socket.any, &client.length, SOCK_CLOEXEC);
     if (fd >= 0) {
         take(worker, port, fd, &client);
         return;
     }
+    if (accept_defers_rate(listener))
+        bucket_give(listener->cps, &listener->service->cps);
     switch (errno) {
     case EMFILE:
     case ENFILE:

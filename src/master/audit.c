@@ -52,8 +52,10 @@ static void look_at_generation(struct look *look, unsigned int index)
         pid_t pid = row->pid;
         if (row->block != index)
             look_find(look, "service %s: slot %lld is another block's", name, (long long)slot);
-        if (row->state != SLOT_LIVE) /* it is being forked */
+        if (row->state != SLOT_LIVE) { /* it is being forked, or was when its listener died */
+            look->nameless[index]++;
             continue;
+        }
         look->sessions++;
         look_expect(look, pid, generation->pid);
         if (getpgid(pid) != generation->pid)

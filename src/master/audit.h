@@ -24,6 +24,7 @@ struct look {
     struct member *members;
     size_t count, room;
     unsigned int sessions, descriptors;
+    unsigned int nameless[BOARD_BLOCKS]; /* slots whose listener did not live to note a process */
     bool blind; /* not every process can be seen */
 };
 

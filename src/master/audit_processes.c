@@ -70,6 +70,10 @@ static void look_at_process(struct look *look, pid_t pid)
         const struct generation *generation = &master->generations[i];
         if (generation->state == GENERATION_NONE || generation->pid != group)
             continue;
+        if (look->nameless[i] > 0) {
+            look->nameless[i]--;
+            return;
+        }
         look_find(look, "service %s: process %d is in the group of its listener %d, and in no slot",
                   name_of(look, generation), pid, group);
         return;
@@ -84,7 +88,8 @@ void look_at_processes(struct look *look)
     const struct dirent *entry;
     DIR *folder = opendir("/proc");
 
-    qsort(look->members, look->count, sizeof(*look->members), compare_members);
+    if (look->count > 0)
+        qsort(look->members, look->count, sizeof(*look->members), compare_members);
     while (!look->blind && folder != NULL && (entry = readdir(folder)) != NULL) {
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
         if (pid > 0 && pid != getpid())

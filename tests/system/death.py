@@ -125,6 +125,8 @@ def still_counted():
 def slots_come_back():
     with Daemon() as daemon:
         port = serve(daemon, options={"max_sessions": 8})
+        # For a moment, while the last ones of before are being counted.
+        daemon.announce("throttled begin: echo: max_sessions")
         for _ in range(4):
             with contextlib.ExitStack() as crowd:
                 clients = crowd_of(crowd, port, 8)
