@@ -107,6 +107,8 @@ static int print_once(const struct call *call, struct top *top)
     if (top->failed)
         errx(EXIT_UNREACHABLE, "%s", top->message);
     look_print_sessions(&top->document, true, ONCE_ROWS, stdout);
+    document_free(&top->document);
+    free(top->shown);
     return 0;
 }
 
