@@ -276,8 +276,9 @@ class Daemon:
         return found[0].pid
 
     def sessions(self, service=None):
-        """The process numbers of the sessions."""
-        return [process.pid for process in self.processes("session", service)]
+        """The process numbers of the sessions; a pool's processes without a client are none."""
+        found = self.processes("session", service)
+        return [process.pid for process in found if not process.title.endswith(" idle")]
 
     def wait_sessions(self, count, service=None, seconds=5):
         """Waits until there are so many sessions; returns their process numbers."""

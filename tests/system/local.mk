@@ -20,6 +20,7 @@ system_tests += tests/system/death.py
 system_tests += tests/system/stop.py tests/system/moments.py
 system_tests += tests/system/control.py tests/system/drain.py
 system_tests += tests/system/limits.py
+system_tests += tests/system/pool.py
 system_tests += tests/system/inetd.py
 system_tests += tests/system/loglines.py tests/system/logsinks.py
 system_tests += tests/system/exhaustion.py
