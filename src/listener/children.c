@@ -172,6 +172,7 @@ static void bury(struct listener *listener, struct child *child, const siginfo_t
     board_read(&listener->board, child->slot, &row);
     /* In this order: what was counted and not told, the master takes for lost. */
     child->served = board_row_is_session(&row);
+    child->waited |= row.activity != SESSION_STARTING; /* since the last look, perhaps */
     bool told = child->worker && child->served && row.turn == child->told_turn;
     if (told)
         end = child->told_end;
