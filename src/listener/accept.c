@@ -176,9 +176,12 @@ enum board_cause accept_judge(struct listener *listener, const struct address *c
         sources_leave(listener->sources, *source);
         return cause;
     }
-    if (!accept_defers_rate(listener))
-        bucket_take(listener->cps, &service->cps, listener->now_ms);
-    return CAUSE_COUNT;
+    /* Of a pool's processes each looks for itself whether there is a token. */
+    if (accept_defers_rate(listener) ||
+        bucket_take(listener->cps, &service->cps, listener->now_ms) || !listener->is_worker)
+        return CAUSE_COUNT;
+    sources_leave(listener->sources, *source);
+    return CAUSE_CPS;
 }
 
 static void admit(struct listener *listener, int fd, const struct address *client)
@@ -249,7 +252,7 @@ void accept_port(struct listener *listener, struct port *port, bool waiting)
     int failed = 0;
     for (int i = 0; i < BURST; i++) {
         struct address client = { .kind = ADDRESS_SOCKET, .length = sizeof(client.socket) };
-        if (listener->pause_until_ms != 0)
+        if (listener->pause_until_ms != 0 || !loop_takes_clients(listener))
             return;
         if (must_wait(listener, waiting && i == 0)) {
             if (port->last_call && !waiting)

@@ -222,7 +222,9 @@ void children_end_session(struct listener *listener, uint32_t slot, uint32_t tur
     if (children->table[at] == 0)
         return;
     struct child *child = &children->pool[children->table[at] - 1];
-    if (child->worker && child->slot == slot) {
+    struct board_row row;
+    if (child->worker && child->slot == slot && board_read(&listener->board, slot, &row) &&
+        row.turn == turn && board_row_is_session(&row)) {
         child->killed = true;
         pool_end_session(child, turn);
     }

@@ -146,6 +146,9 @@ struct listener {
 /* loop.c: returns the program's exit status. */
 int loop_run(struct listener *listener);
 void loop_show_title(const struct listener *listener);
+/* Whether this process accepts: not while it is paused, and a pool's keeper only to turn away whom
+ * its workers have no room for. */
+bool loop_takes_clients(const struct listener *listener);
 /* Blocks the signals that the loop takes; returns their descriptor or -errno. */
 int loop_open_signals(void);
 /* Takes no more clients; `last` has the bits of the ports that are emptied first. */

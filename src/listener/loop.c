@@ -228,7 +228,7 @@ static int time_to_wait(const struct listener *listener)
 }
 
 /* Last calls end a pause: who waits at a socket that goes away is served now or never. */
-static bool takes_clients(const struct listener *listener)
+bool loop_takes_clients(const struct listener *listener)
 {
     if (listener->phase != PHASE_ACCEPTING || listener->paused)
         return listener->phase == PHASE_DRAINING;
@@ -266,8 +266,8 @@ static void collect(struct listener *listener, struct poll_set *set)
         set->fds[set->count++] =
             (struct pollfd){ .fd = listener->pool.reports[0], .events = POLLIN };
     }
-    if (!takes_clients(listener) || listener->pause_until_ms != 0 || listener->full_until_ms != 0 ||
-        listener->retry.fd >= 0)
+    if (!loop_takes_clients(listener) || listener->pause_until_ms != 0 ||
+        listener->full_until_ms != 0 || listener->retry.fd >= 0)
         return;
     for (unsigned int i = 0; i < listener->port_count; i++) {
         struct port *port = &listener->ports[i];

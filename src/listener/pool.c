@@ -66,12 +66,27 @@ int pool_open(struct listener *listener)
     return 0;
 }
 
+/* The most processes there may be: older generations of the service have sessions too, and all
+ * services together have max_sessions. */
+static uint32_t most_workers(const struct listener *listener)
+{
+    const struct board *board = &listener->board;
+    uint32_t own = listener->block->live, all = board_live(board);
+    uint32_t older = board_service_live(board, listener->service_index);
+    uint32_t most = listener->service->instances, room = board->sessions_max;
+    older = older > own ? older - own : 0;
+    all = all > own ? all - own : 0;
+    most = most > older ? most - older : 0;
+    room = room > all ? room - all : 0;
+    return most < room ? most : room;
+}
+
 static uint32_t target(const struct listener *listener)
 {
     const struct pool *pool = &listener->pool;
     if (listener->phase != PHASE_ACCEPTING || listener->paused)
         return 0;
-    return at_most(pool->pinned != 0 ? pool->pinned : pool->wanted, listener->service->instances);
+    return at_most(pool->pinned != 0 ? pool->pinned : pool->wanted, most_workers(listener));
 }
 
 /* Starts one more. False when that cannot be done now. */
@@ -202,8 +217,12 @@ static void tick(struct listener *listener)
                                     .batch = pool->batch,
                                     .min_spare = service->min_spare,
                                     .max_spare = automatic(service->max_spare),
-                                    .most = service->instances };
+                                    .most = most_workers(listener) };
     pool->tick_ms = listener->now_ms + TICK_MS;
+    if (pool->doubtful && pool->busy == 0) {
+        sources_forget_sessions(listener->sources);
+        pool->doubtful = false;
+    }
     if (listener->paused || pool->pinned != 0)
         return;
     pool->wanted = pool_decide(&figures);
@@ -216,7 +235,7 @@ static void tick(struct listener *listener)
 bool pool_is_full(const struct listener *listener)
 {
     struct child *child = NULL;
-    if (listener->children.live < listener->service->instances)
+    if (listener->children.live < most_workers(listener))
         return false;
     while ((child = children_next(&listener->children, child)) != NULL) {
         uint32_t activity = listener->board.session[child->slot].activity;
@@ -264,7 +283,7 @@ void pool_step(struct listener *listener, int step)
     if (pool->shared == NULL)
         return;
     uint32_t now = target(listener);
-    if (step < 0 ? now > 1 : now < listener->service->instances)
+    if (step < 0 ? now > 1 : now < most_workers(listener))
         pool->pinned = step < 0 ? now - 1 : now + 1;
 }
 
@@ -286,6 +305,7 @@ static void hear_one(struct listener *listener, struct record *record, pid_t pid
         bool error = session_end_is_error((enum session_end)record->end);
         child->told_turn = (uint32_t)record->count;
         child->told_end = (enum session_end)record->end;
+        child->killed = false; /* that was meant for a session which ended otherwise */
         record->count = 0;
         if (channel_send(&listener->channel, record, error) == -EAGAIN)
             board_count(listener->block, COUNT_DROPPED, 1);
@@ -331,6 +351,8 @@ static void repair_sources(struct listener *listener)
 {
     struct child *child = NULL;
     struct board_row row;
+    listener->pool.doubtful =
+        true; /* who comes just now may be counted twice: until nobody is busy */
     sources_forget_sessions(listener->sources);
     while ((child = children_next(&listener->children, child)) != NULL)
         if (board_read(&listener->board, child->slot, &row) && row.pool)

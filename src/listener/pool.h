@@ -37,6 +37,7 @@ struct pool {
     uint32_t busy, idle, stopped;
     uint64_t look_ms, tick_ms; /* when the rows are looked at, the number is thought over */
     uint64_t retry_ms, backoff_ms;
+    bool doubtful; /* how many sessions sources have; put right when nobody is busy */
 };
 
 /* What a tick knows, and how many processes it wants then. */

@@ -216,9 +216,11 @@ static void take(struct worker *worker, struct port *port, int fd, struct addres
     address_format_peer(client, listener->service->log_address, text, sizeof(text));
     listener->now_ms = clock_ms();
     enum board_cause cause = accept_judge(listener, client, &source);
-    if (cause != CAUSE_COUNT)
+    if (cause != CAUSE_COUNT) {
+        if (accept_defers_rate(listener))
+            bucket_give(listener->cps, &listener->service->cps);
         refuse(worker, fd, text, cause);
-    else
+    } else
         serve(worker, fd, client, text, source);
 }
 
