@@ -7,14 +7,16 @@ import random
 import re
 import signal
 import socket
+import subprocess
 import time
 
 from clients import Load, asks, connect, exchange, is_refused, read_to_end
-from harness import Daemon, free_port
+from harness import BUILD, SOURCE, Daemon, free_port, section
 from processes import status, wait_exit, wait_until
 from shown import Shown
 from tap import case, note, run, scaled
 
+FORKECHO = os.path.join(BUILD, "src/client/forkecho")
 KILLED = "session error: echo .*: died by a signal"
 DIED = "worker died: service echo"
 
@@ -679,6 +681,26 @@ def unix_socket():
         assert result.answered == 50, result
         assert whole(daemon, 3) == workers
         daemon.expect("session end: echo", 50)
+
+
+@case("doc/examples/pool.conf: JSON comes back from a pool's process, and a page from another's")
+def example():
+    with Daemon() as daemon:
+        with open(os.path.join(SOURCE, "doc/examples/pool.conf"), encoding="utf-8") as file:
+            text = file.read().replace("/run/forkechod", daemon.directory)
+        daemon.write(section("daemon", daemon.own_options()) + text)
+        daemon.start()
+        echo, web = daemon.path("pool-echo"), daemon.path("pool-web")
+        wait_until("both pools wait", lambda: len(daemon.processes("session")) >= 6)
+        workers = {process.pid for process in daemon.processes("session", "pool-echo")}
+        done = subprocess.run(
+            [FORKECHO, "-U", echo, "-m", '{"param1":"value1"}'], capture_output=True, timeout=scaled(10)
+        )
+        assert (done.returncode, done.stdout) == (0, b'{"param1":"value1"}'), done
+        request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        assert exchange(f"unix:{web}", request).endswith(b"\r\n\r\nHello, world!\n")
+        daemon.expect("session end: pool-echo unix .*: client closed, 19 bytes in, 19 ")
+        assert workers == {process.pid for process in daemon.processes("session", "pool-echo")}
 
 
 if __name__ == "__main__":
