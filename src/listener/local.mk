@@ -10,6 +10,7 @@ src_listener_listener_SOURCES = \
 	src/listener/orphan.c \
 	src/listener/pool.c \
 	src/listener/pool.h \
+	src/listener/pool_news.c \
 	src/listener/refuse.c \
 	src/listener/slots.c \
 	src/listener/worker.c

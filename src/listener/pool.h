@@ -62,7 +62,7 @@ void pool_dismiss(struct listener *listener);
 /* One more or one less, and pinned there; a number, or 0 for as many as it takes. */
 void pool_step(struct listener *listener, int step);
 void pool_scale(struct listener *listener, uint32_t workers);
-/* Takes what workers have to say: some, or all that is there. */
+/* pool_news.c: takes what workers have to say: some, or all that is there. */
 void pool_hear(struct listener *listener, bool all);
 /* A worker has stopped, goes on, has died. */
 void pool_noticed(struct listener *listener, struct child *child, const siginfo_t *info);
