@@ -52,7 +52,8 @@ def quickstart_again():
     machine.run("echo '# mine' >> /etc/forkechod.conf")
     before = machine.show("MainPID")
     shows_daemon(shell("./quickstart", 300))
-    assert machine.show("MainPID") != before
+    assert machine.show("MainPID") == before, "the new program took the old one's place"
+    assert '"upgrades":1' in machine.out("forkechoctl status --json")
     assert machine.read("/etc/forkechod.conf").endswith("# mine\n")
 
 
