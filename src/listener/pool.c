@@ -153,7 +153,7 @@ static bool waits_for_client(uint32_t activity)
 {
     return activity == SESSION_WAITING || activity == SESSION_READING ||
            activity == SESSION_WRITING || activity == SESSION_DELAYING ||
-           activity == SESSION_HOLDING;
+           activity == SESSION_CLOSING || activity == SESSION_HOLDING;
 }
 
 static void look_for_stuck(struct listener *listener, struct child *child,

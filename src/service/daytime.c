@@ -16,7 +16,7 @@ enum session_end daytime_serve(struct stream *stream, const struct manners *mann
 {
     char line[64];
 
-    manners_delay(manners);
+    manners_delay(stream, manners);
     size_t size = daytime_format(time(NULL), line, sizeof line);
     return stream_write(stream, line, size) ? SESSION_COMPLETE : stream->end;
 }

@@ -60,4 +60,4 @@ size_t daytime_format(time_t now, char *line, size_t size);
 enum session_end message_serve(struct stream *stream, const struct manners *manners,
                                void (*answer)(unsigned char *bytes, size_t size));
 /* Waits as long as the answer that comes next has to. service/message.c */
-void manners_delay(const struct manners *manners);
+void manners_delay(struct stream *stream, const struct manners *manners);

@@ -221,7 +221,7 @@ static enum session_end converse(struct stream *stream, const struct manners *ma
         struct http_answer answer = begin_answer(&connection);
         if (status == HTTP_OK) {
             /* Before the header is moved out of the way: the query lies in it. */
-            manners_delay(manners);
+            manners_delay(stream, manners);
             answer_request(manners, &request, &answer, say);
             drop(&connection, request.length);
             status = receive_body(&connection, &request);

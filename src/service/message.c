@@ -2,10 +2,10 @@
 
 #include "service/handlers.h"
 
-void manners_delay(const struct manners *manners)
+void manners_delay(struct stream *stream, const struct manners *manners)
 {
     if (manners->delay)
-        stream_pause(manners->delay);
+        stream_delay(stream, manners->delay);
 }
 
 /* Whether the message, without the line end that a person's terminal adds, is the word to quit. */
@@ -27,7 +27,7 @@ enum session_end message_serve(struct stream *stream, const struct manners *mann
             return SESSION_QUIT;
         if (answer)
             answer(message, size);
-        manners_delay(manners);
+        manners_delay(stream, manners);
         if (!stream_write(stream, message, size))
             break;
         if (manners->once)

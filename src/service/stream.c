@@ -72,6 +72,7 @@ static ssize_t receive(const struct stream *stream, void *buffer, size_t size, b
 static size_t received(struct stream *stream, ssize_t count)
 {
     if (count > 0) {
+        stream->state = STREAM_WORKS;
         stream->bytes_in += (uint64_t)count;
         tell(stream);
         return (size_t)count;
@@ -89,6 +90,10 @@ size_t stream_read(struct stream *stream, void *buffer, size_t size)
 {
     int left = 0;
 
+    if (stream->state != STREAM_READS) {
+        stream->state = STREAM_READS;
+        tell(stream);
+    }
     while (!stream->over) {
         ssize_t count = receive(stream, buffer, size, true);
         if (count >= 0 || (errno != EINTR && errno != EAGAIN))
@@ -189,10 +194,11 @@ bool stream_write(struct stream *stream, const void *bytes, size_t size)
              * memory for sockets, and says so without waiting. */
             if (waited)
                 stream_pause(SHORTAGE_MS);
-            stream->waits = waited = true;
+            stream->state = STREAM_WRITES;
+            waited = true;
             tell(stream);
             wait_for_room(stream);
-            stream->waits = false;
+            stream->state = STREAM_WORKS;
         } else if (errno != EINTR) {
             finish(stream, end_of(errno));
         }
@@ -242,4 +248,13 @@ void stream_pause(uint64_t milliseconds)
 
     for (; now < end; now = clock_ms())
         poll(NULL, 0, clock_until(now, end, INT_MAX));
+}
+
+void stream_delay(struct stream *stream, uint64_t milliseconds)
+{
+    stream->state = STREAM_DELAYS;
+    tell(stream);
+    stream_pause(milliseconds);
+    stream->state = STREAM_WORKS;
+    tell(stream);
 }

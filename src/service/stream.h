@@ -17,15 +17,18 @@
 
 enum { MESSAGE_MAX = 8192, STREAM_CHUNK = 65536, STREAM_LINGER_BYTES = 65536 };
 
+/* What goes on: who is waited for, if anybody. */
+enum stream_state { STREAM_READS, STREAM_WORKS, STREAM_WRITES, STREAM_DELAYS };
+
 /* Whoever makes one sets the descriptors, is_socket and progress; the rest starts as zero. */
 struct stream {
-    int in, out;          /* one socket; or, in one-client mode, perhaps a pipe or terminal each */
-    bool is_socket;       /* false: read(2) and write(2), without time limits */
-    bool discards;        /* set by a handler: stream_discard is to be called while a write waits */
-    bool at_end;          /* the client has sent everything it will ever send */
-    bool over;            /* nothing can be read or written any more; `end` says why */
-    bool waits;           /* a write waits for the client to take bytes */
-    enum session_end end; /* why reading or writing stopped */
+    int in, out;    /* one socket; or, in one-client mode, perhaps a pipe or terminal each */
+    bool is_socket; /* false: read(2) and write(2), without time limits */
+    bool discards;  /* set by a handler: stream_discard is to be called while a write waits */
+    bool at_end;    /* the client has sent everything it will ever send */
+    bool over;      /* nothing can be read or written any more; `end` says why */
+    enum stream_state state;
+    enum session_end end;                    /* why reading or writing stopped */
     uint64_t bytes_in, bytes_out, turns;     /* a turn is one whole stream_write */
     void (*progress)(struct stream *stream); /* when one of these has changed; may be NULL */
     void *context;                           /* for progress */
@@ -49,6 +52,9 @@ bool stream_write(struct stream *stream, const void *bytes, size_t size);
  * STREAM_LINGER_BYTES, so that unread input does not turn the last answer into a reset; then
  * close(2). At once after end of file, and after STALLED. */
 void stream_close(struct stream *stream, uint64_t linger_ms);
+
+/* The handler waits on purpose, for so long. */
+void stream_delay(struct stream *stream, uint64_t milliseconds);
 
 /* Sleeps for so long, whatever signals are handled meanwhile. */
 void stream_pause(uint64_t milliseconds);

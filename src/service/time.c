@@ -9,7 +9,7 @@
 
 enum session_end time_serve(struct stream *stream, const struct manners *manners)
 {
-    manners_delay(manners);
+    manners_delay(stream, manners);
     uint32_t answer = htonl((uint32_t)time(NULL) + SECONDS_1900_TO_1970);
     return stream_write(stream, &answer, sizeof answer) ? SESSION_COMPLETE : stream->end;
 }

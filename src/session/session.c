@@ -57,7 +57,11 @@ static void show(const struct stream *stream, enum board_activity activity)
 
 static void show_progress(struct stream *stream)
 {
-    show(stream, stream->waits ? SESSION_WRITING : SESSION_READING);
+    static const enum board_activity activities[] = { [STREAM_READS] = SESSION_READING,
+                                                      [STREAM_WORKS] = SESSION_WORKING,
+                                                      [STREAM_WRITES] = SESSION_WRITING,
+                                                      [STREAM_DELAYS] = SESSION_DELAYING };
+    show(stream, activities[stream->state]);
 }
 
 /* A limit that cannot be set is above one that is in force already. */

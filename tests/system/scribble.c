@@ -3,6 +3,7 @@
  * for a message and then writes over memory.
  *
  *   shared SEED   whatever it shares with other processes and may write; it lives on
+ *   hang          nothing at all, for ever
  *   all SEED      then everything else as well, until it dies of that
  *
  * SEED chooses the bytes: 0 and 255 are written as they are, others begin a random series.
@@ -57,6 +58,8 @@ enum session_end discard_serve(struct stream *stream, const struct manners *mann
 
     (void)manners;
     stream_read(stream, message, sizeof(message) - 1);
+    while (strncmp(message, "hang", 4) == 0)
+        next_byte(1);
     const char *number = strchr(message, ' ');
     unsigned int seed = number == NULL ? 1 : (unsigned int)strtoul(number, NULL, 10);
     series = seed;

@@ -97,5 +97,38 @@ def shown():
             wait_until("it was waited for", lambda: not page.sessions("wild"))
 
 
+@case("a pool's process that hangs is ended after worker_timeout, named with its client, and replaced")
+def hanging():
+    with Daemon() as daemon:
+        place = Scribbled(
+            daemon, process_model="prefork", start_servers=3, max_spare=10, worker_timeout="1s"
+        )
+        daemon.announce("worker stuck: service wild", "session error: wild 127.0.0.1:")
+        with connect(place.echo) as client, connect(place.wild) as wild:
+            asks(client, b"before")
+            wild.sendall(b"hang")
+            daemon.expect(r"worker stuck: service wild \[\d+\]: its client is 127\.0\.0\.1:")
+            daemon.expect(
+                rf"session error: wild 127\.0\.0\.1:{wild.getsockname()[1]} .*: worker timeout"
+            )
+            assert asks(client, b"still here") == b"still here"
+        wait_until(
+            "the pool is whole", lambda: len(daemon.processes("session", "wild")) == 3, seconds=5
+        )
+        daemon.check()
+
+
+@case("a pool's process writes over what it shares: the others serve on")
+def shared_in_a_pool():
+    with Daemon() as daemon:
+        place = Scribbled(daemon, process_model="prefork", start_servers=3, max_spare=10)
+        daemon.announce("session error: wild 127.0.0.1:", "worker died: service wild")
+        for seed in SEEDS:
+            with connect(place.echo) as client, connect(place.wild) as wild:
+                asks(client, b"before")
+                assert orders(wild, b"shared %d" % seed)
+                place.expect_all_well(client)
+
+
 if __name__ == "__main__":
     run()

@@ -320,7 +320,7 @@ static uint64_t told_out;
 
 static void note(struct stream *stream)
 {
-    told_waiting += stream->waits;
+    told_waiting += stream->state == STREAM_WRITES;
     told_out = stream->bytes_out;
 }
 
