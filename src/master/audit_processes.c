@@ -36,6 +36,8 @@ static int compare_members(const void *a, const void *b)
 static struct member *find_member(const struct look *look, pid_t pid)
 {
     const struct member wanted = { .pid = pid };
+    if (look->count == 0)
+        return NULL;
     return bsearch(&wanted, look->members, look->count, sizeof(wanted), compare_members);
 }
 

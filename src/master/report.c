@@ -110,6 +110,7 @@ static void tell_starter(const struct master *master)
 void report_ready(struct master *master)
 {
     char text[128];
+    report_titles(master); /* so that ps shows it once the start is over */
     summarize(master, text, sizeof(text));
     log_event(EVENT_START, NULL, "forkechod " VERSION ", %s", text);
     systemd_ready(text);

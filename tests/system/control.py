@@ -387,6 +387,8 @@ def kill_orphans():
         daemon.announce("listener died")
         port = serve(daemon)
         clients = crowd_of(crowd, port, 3)
+        # A listener may be behind its sessions: who has answered is perhaps not written down yet.
+        wait_until("all are noted", lambda: all(r["pid"] for r in sessions_of(daemon).values()))
         daemon.kill(daemon.listener())
         daemon.expect("listener restarted")
         rows = sessions_of(daemon)
