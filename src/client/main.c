@@ -2,9 +2,11 @@
 #include <err.h>
 #include <locale.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/io.h"
+#include "client/bench.h"
 #include "client/connect.h"
 #include "client/options.h"
 #include "client/ping.h"
@@ -45,6 +47,8 @@ int main(int argc, char **argv)
 
     setlocale(LC_CTYPE, "");
     io_repair_standard();
+    if (argc > 1 && !strcmp(argv[1], "bench"))
+        return bench_run(argc - 1, argv + 1);
     if (options_parse(argc, argv, &options, &why))
         errx(EXIT_NO_SERVICE, "%s\nTry `forkecho --help`.", why.text);
     if (options.mode == MODE_HELP || options.mode == MODE_VERSION)

@@ -55,7 +55,7 @@ void options_help(void)
            "Talks with an echo service line by line. On a terminal, lines can be edited and\n"
            "recalled, and `quit` ends; from a pipe, everything is sent and every answer printed.\n"
            "With -c, -i or -s it sends messages of its own and reports as ping does.\n"
-           "PORT is 7 unless given.\n"
+           "PORT is 7 unless given. `forkecho bench --help` shows how to measure under load.\n"
            "\n");
     for (int i = 0; i < OPTION_COUNT; i++) {
         char left[32];
@@ -80,8 +80,7 @@ static void make_shorts(char shorts[SHORT_MAX])
     *end = '\0';
 }
 
-/* `0.25` as ping(8) takes it, besides every duration of the configuration. To microseconds. */
-static int parse_time(const char *text, uint64_t *out, const char **hint)
+int options_time(const char *text, uint64_t *out, const char **hint)
 {
     uint64_t whole = 0, unit = 1000;
     char seconds[16];
@@ -124,7 +123,7 @@ static int set_mode(struct options *out, enum mode mode, struct failure *why)
     return 0;
 }
 
-static int set_family(struct options *out, int family, struct failure *why)
+int options_family(struct options *out, int family, struct failure *why)
 {
     if (out->family != AF_UNSPEC && out->family != family)
         return failure_set(why, EX_USAGE, "only one of -4, -6 and -U can be given");
@@ -140,12 +139,12 @@ static int take_option(int letter, const char *value, struct options *out, struc
 
     switch (letter) {
     case '4':
-        return set_family(out, AF_INET, why);
+        return options_family(out, AF_INET, why);
     case '6':
-        return set_family(out, AF_INET6, why);
+        return options_family(out, AF_INET6, why);
     case 'U':
         out->host = value;
-        return set_family(out, AF_UNIX, why);
+        return options_family(out, AF_UNIX, why);
     case 'm':
         if (!*value)
             return failure_set(why, EX_USAGE, "-m: the message is empty");
@@ -155,7 +154,7 @@ static int take_option(int letter, const char *value, struct options *out, struc
         wrong = text_parse_count(value, 1, UINT32_MAX, &out->count, &hint);
         break;
     case 'i':
-        wrong = parse_time(value, &out->interval_us, &hint);
+        wrong = options_time(value, &out->interval_us, &hint);
         break;
     case 's':
         wrong = parse_size(value, &out->size, &hint);
@@ -164,7 +163,7 @@ static int take_option(int letter, const char *value, struct options *out, struc
         out->quiet = true;
         return 0;
     case 'W':
-        wrong = parse_time(value, &out->timeout_us, &hint);
+        wrong = options_time(value, &out->timeout_us, &hint);
         break;
     }
     if (wrong)
@@ -173,9 +172,7 @@ static int take_option(int letter, const char *value, struct options *out, struc
     return letter == 'W' ? 0 : set_mode(out, MODE_PING, why);
 }
 
-/* What getopt_long(3) calls `?` and `:`. optopt is 0 for a long option that does not exist, and the
- * letter of one that has a value too many or too few. */
-static int refuse_option(int letter, char **argv, struct failure *why)
+int options_refuse(int letter, char **argv, struct failure *why)
 {
     const char *given = argv[optind - 1];
     char name[3] = { '-', (char)optopt, '\0' }, shown[64];
@@ -190,8 +187,7 @@ static int refuse_option(int letter, char **argv, struct failure *why)
                        shown);
 }
 
-/* HOST [PORT], or nothing behind -U. An IPv6 address may stand in brackets. */
-static int take_operands(char **operands, int count, struct options *out, struct failure *why)
+int options_operands(char **operands, int count, struct options *out, struct failure *why)
 {
     const char *hint;
     uint64_t number;
@@ -239,9 +235,9 @@ int options_parse(int argc, char **argv, struct options *out, struct failure *wh
             return 0;
         }
         if (letter == '?' || letter == ':')
-            return refuse_option(letter, argv, why);
+            return options_refuse(letter, argv, why);
         if (take_option(letter, optarg, out, why))
             return -1;
     }
-    return take_operands(argv + optind, argc - optind, out, why);
+    return options_operands(argv + optind, argc - optind, out, why);
 }

@@ -28,3 +28,17 @@ int options_parse(int argc, char **argv, struct options *out, struct failure *wh
 
 /* Writes the usage to standard output. */
 void options_help(void);
+
+/* What the command line of `forkecho bench` shares with this one. Each sets *why like
+ * options_parse, or *hint like the parsers of base/text.h. */
+
+/* `0.25` as ping(8) takes it, besides every duration of the configuration. To microseconds. */
+int options_time(const char *text, uint64_t *out, const char **hint);
+/* -4, -6 or -U. Returns 0, or -1 where another was given before. */
+int options_family(struct options *out, int family, struct failure *why);
+/* HOST [PORT], or nothing behind -U. An IPv6 address may stand in brackets. */
+int options_operands(char **operands, int count, struct options *out, struct failure *why);
+/* Says in `why` what is wrong with the option that made getopt_long(3) return `letter`, a ? or a
+ * colon. Returns -1. optopt is 0 for a long option that does not exist, and the letter of one that
+ * has a value too many or too few. */
+int options_refuse(int letter, char **argv, struct failure *why);

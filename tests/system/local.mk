@@ -2,7 +2,7 @@
 EXTRA_DIST += tests/system/tap.py tests/system/harness.py tests/system/clients.py \
 	tests/system/processes.py tests/system/manager.py tests/system/shown.py
 
-system_tests = tests/system/forkecho.py tests/system/forkechoctl.py
+system_tests = tests/system/forkecho.py tests/system/forkecho-bench.py tests/system/forkechoctl.py
 system_tests += tests/system/classics.py
 system_tests += tests/system/commandline.py
 system_tests += tests/system/webserver.py tests/system/status.py tests/system/status-load.py

@@ -75,7 +75,8 @@ tests_unit_test_heritage_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_heritage_LDADD = src/base/libbase.a $(CHECK_LIBS)
 
 unit_tests += tests/unit/test-client
-tests_unit_test_client_SOURCES = tests/unit/test-client.c
+tests_unit_test_client_SOURCES = tests/unit/test-client.c tests/unit/test-client.h \
+	tests/unit/test-client-load.c
 tests_unit_test_client_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_LDADD = src/client/libclient.a src/base/libbase.a $(CHECK_LIBS)
 

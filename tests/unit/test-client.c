@@ -1,5 +1,7 @@
 /* What of forkecho can be judged without a network: the command line, addresses in turn, one
  * message's comparison, the numbers at the end. */
+#include "test-client.h"
+
 #include <check.h>
 #include <errno.h>
 #include <getopt.h>
@@ -333,6 +335,7 @@ int main(void)
     tcase_add_test(cases, no_message_and_one_message_have_no_deviation);
     suite_add_tcase(suite, cases);
     suite_add_tcase(suite, exchange_cases());
+    suite_add_tcase(suite, load_cases());
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
     srunner_run_all(runner, CK_SILENT);

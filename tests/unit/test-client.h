@@ -1,0 +1,5 @@
+#pragma once
+
+#include <check.h>
+
+TCase *load_cases(void);
