@@ -14,5 +14,6 @@ include tests/unit/local.mk
 include tests/system/local.mk
 include tests/checks/local.mk
 include tests/boot/local.mk
+include tests/bench/local.mk
 # With programs that a build does without: ./runtests.
 EXTRA_DIST += tests/fuzz/http.c tests/browser/browser.py tests/browser/page.py

@@ -1,0 +1,287 @@
+"""make bench: forkechod beside plain loops and beside what Debian ships.
+
+    bench.py [--quick] [--rounds N] [--seconds S] [--held N] [--output DIRECTORY] [CASE…]
+
+Writes benchmarks.md and its plots into DIRECTORY (doc/ of the source), with --quick into
+bench-quick/ of the build directory: that shows only that everything runs.
+"""
+
+import argparse
+import contextlib
+import datetime
+import os
+import platform
+import sys
+
+SOURCE = os.environ["top_srcdir"]
+sys.path.insert(0, os.path.join(SOURCE, "tests/system"))
+
+import plots
+from figures import (
+    cpu_a_gigabyte,
+    holding,
+    in_turns,
+    load,
+    memory_a_session,
+    p50,
+    rate,
+    refused_rate,
+)
+from harness import BUILD
+from servers import POOL, Forkechod, bare, bare_pool, peers
+
+MANY = {"instances": 20000, "per_source": 20000}
+PREFORK = {"process_model": "prefork", "start_servers": POOL, "min_spare": POOL, "max_spare": POOL}
+CASES = []
+
+
+def case(name, title, target):
+    """Declares a case: what it compares, and what is to be reached."""
+
+    def declare(function):
+        CASES.append((name, title, target, function))
+        return function
+
+    return declare
+
+
+class Run:
+    """One call of this program: how long everything takes, and what came out."""
+
+    def __init__(self, options):
+        self.options, self.rows, self.plots, self.notes = options, [], {}, []
+
+    def load(self, server, mode, *words, **kind):
+        seconds = self.options.seconds
+        return load(server, mode, "-d", f"{seconds * 1000:.0f}ms", "-w", f"{seconds * 100:.0f}ms", *words, **kind)
+
+    def compare(self, servers, measure):
+        """Starts the servers and measures them in turns."""
+        with contextlib.ExitStack() as stack:
+            running = [stack.enter_context(server) for server in servers]
+            subjects = {server.name: (lambda server=server: measure(server)) for server in running}
+            return in_turns(self.options.rounds, subjects)
+
+    def conclude(self, comparison, unit, subject, other):
+        """A row of the table: the case's own words are put before it by `main`."""
+        low, high = comparison.spread(subject, other)
+        self.rows.append(
+            (other, unit, comparison.median(subject), comparison.median(other),
+             comparison.ratio(subject, other), low, high)
+        )
+
+
+def bar_values(comparison):
+    return {
+        name: (comparison.median(name), min(values), max(values))
+        for name, values in comparison.values.items()
+    }
+
+
+# ---- the cases ------------------------------------------------------------------------------------
+
+
+def crr(run, count=8):
+    return lambda server: rate(run.load(server, "crr", "-c", count))
+
+
+@case("crr", "a connection a request, 8 at a time, session lines off", "≥ 1.00")
+def crr_quiet(run):
+    comparison = run.compare([Forkechod(), bare("fork")], crr(run))
+    run.conclude(comparison, "requests/s", "forkechod", "bare fork")
+
+
+@case("crr-lines", "the same with session lines on", "≥ 0.85")
+def crr_lines(run):
+    comparison = run.compare([Forkechod(lines=True), bare("fork")], crr(run))
+    run.conclude(comparison, "requests/s", "forkechod", "bare fork")
+
+
+@case("crr-prefork", f"the same with {POOL} processes forked ahead that are used again", "≥ 0.90")
+def crr_prefork(run):
+    pool = Forkechod(max_requests=0, **PREFORK)
+    comparison = run.compare([pool, bare_pool()], crr(run))
+    run.conclude(comparison, "requests/s", "forkechod", "bare pool")
+
+
+@case("one", "a connection a request, one at a time, processes forked ahead and used once: median "
+      "from connecting to the answer", "≤ 1.3")
+def one_at_a_time(run):
+    pool = Forkechod(max_requests=1, **PREFORK)
+    comparison = run.compare([pool, bare("single")], lambda server: p50(run.load(server, "crr", "-c", 1)))
+    run.conclude(comparison, "µs", "forkechod", "bare single")
+
+
+@case("peers", "a connection a request, 8 at a time, against the best peer", "≥ 2.0")
+def against_peers(run):
+    others, missing = peers()
+    run.notes += missing
+    if not others:
+        return
+    comparison = run.compare([Forkechod(), bare("fork"), *others], crr(run))
+    run.plots["rate"] = plots.bars("Connections a second, 8 at a time", bar_values(comparison), "requests/s")
+    best = max((server.name for server in others), key=comparison.median)
+    run.conclude(comparison, "requests/s", "forkechod", best)
+
+
+@case("rr", "requests of 64 bytes over 8 connections", "≥ 0.97")
+def requests(run):
+    def measure(server):
+        result = run.load(server, "rr", "-c", 8)
+        spectrum.setdefault(server.name, []).append(result["histogram"])
+        return rate(result)
+
+    spectrum = {}
+    comparison = run.compare([Forkechod(), bare("fork")], measure)
+    run.conclude(comparison, "requests/s", "forkechod", "bare fork")
+    run.plots["latency"] = plots.lines(
+        "Latency of requests over 8 connections",
+        {name: distribution(histograms) for name, histograms in spectrum.items()},
+        "µs", "% answered within", most=100)
+
+
+def distribution(histograms):
+    """The percentage that was answered within so many microseconds."""
+    counts = {}
+    for low, high, count in sum(histograms, []):
+        counts[high] = counts.get(high, 0) + count
+    total, sum_of, points = sum(counts.values()), 0, []
+    for high in sorted(counts):
+        sum_of += counts[high]
+        points.append((high, 100 * sum_of / total))
+    return points
+
+
+@case("stream", "processor time of the server a gigabyte of echo", "≤ 0.65")
+def stream(run):
+    comparison = run.compare(
+        [Forkechod(), bare("fork")], lambda server: cpu_a_gigabyte(run.load(server, "stream", "-c", 2)))
+    run.plots["cpu"] = plots.bars("Processor time of a gigabyte of echo", bar_values(comparison), "s")
+    run.conclude(comparison, "s/GB", "forkechod", "bare fork")
+
+
+@case("memory", "memory of an idle session", "≤ 1.1")
+def memory(run):
+    others, _ = peers()
+    count = min(200, run.options.held)
+    comparison = run.compare(
+        [Forkechod(**MANY), bare("fork"), *others],
+        lambda server: memory_a_session(server, count) / 1024)
+    run.plots["memory"] = plots.bars("Memory of an idle session", bar_values(comparison), "KiB (PSS)")
+    run.conclude(comparison, "KiB", "forkechod", "bare fork")
+
+
+@case("held", "a connection a request while many are held, against 100 held", "≥ 0.85")
+def held(run):
+    counts = [100]
+    while counts[-1] * 10 <= run.options.held:
+        counts.append(counts[-1] * 10)
+    counts += [run.options.held] if counts[-1] < run.options.held else []
+
+    def at(server, count):
+        def measure():
+            with holding(server, count):
+                return crr(run)(server)
+        return measure
+
+    series = {}
+    for make in (lambda: Forkechod(**MANY), lambda: bare("fork")):
+        with make() as server:
+            names = {f"{count} held": at(server, count) for count in counts}
+            comparison = in_turns(run.options.rounds, names)
+        series[server.name] = [(count, comparison.median(f"{count} held")) for count in counts]
+        if server.name == "forkechod":
+            run.conclude(comparison, "requests/s", f"{counts[-1]} held", "100 held")
+    run.plots["held"] = plots.lines(
+        "Connections a second while others are held", series, "connections held", "requests/s")
+
+
+@case("refused", "clients refused by no_access, against clients served by one process", "≥ 0.7")
+def refused(run):
+    def measure(server):
+        if server.name != "forkechod":
+            return crr(run)(server)
+        return refused_rate(run.load(server, "crr", "-c", 8, may_fail=True))
+
+    comparison = run.compare([Forkechod(no_access="127.0.0.0/8"), bare("single")], measure)
+    run.conclude(comparison, "clients/s", "forkechod", "bare single")
+
+
+# ---- the report ---------------------------------------------------------------------------------
+
+HEAD = """# Benchmarks
+
+Written by `make bench` on {date}: {cpus} processors, Linux {kernel}, {libc}; client and server on the same
+machine, over the loopback, {rounds} rounds of {seconds} s in turns (A B A B …). Absolute figures are this
+machine's; what counts are the ratios of the medians. Beside each stands the lowest and the highest ratio
+of a single round. forkechod runs with its sandbox, its board, process titles and the limits that it
+ships, but for `per_source`: all clients come from one address{raised}. The plain loops are in `tests/bench/`. Every byte that came back was compared.
+
+| case | against | wanted | ratio | lowest–highest | forkechod | the other | |
+|---|---|---|---|---|---|---|---|
+"""
+
+PLOTS = {
+    "rate": "Connections a second",
+    "latency": "Latency of requests",
+    "memory": "Memory of an idle session",
+    "cpu": "Processor time of a gigabyte",
+    "held": "Cost against the number of live sessions",
+}
+
+
+def write(run, directory):
+    options = run.options
+    text = HEAD.format(
+        date=datetime.date.today(), cpus=os.cpu_count(), kernel=platform.release(),
+        libc=" ".join(platform.libc_ver()), rounds=options.rounds, seconds=options.seconds,
+        raised=" (and where many connections are held, for `instances`)")
+    for title, target, (other, unit, own, others, ratio, low, high) in run.rows:
+        wanted = float(target.split()[1])
+        reached = ratio >= wanted if target[0] == "≥" else ratio <= wanted
+        text += (
+            f"| {title} | {other} | {target} | **{ratio:.2f}** | {low:.2f}–{high:.2f} | {plots.number(own)} {unit} "
+            f"| {plots.number(others)} {unit} | {'yes' if reached else 'no'} |\n"
+        )
+    text += "".join(f"\n{note}.\n" for note in run.notes)
+    os.makedirs(os.path.join(directory, "benchmarks"), exist_ok=True)
+    for name, title in PLOTS.items():
+        if name in run.plots:
+            text += f"\n## {title}\n\n![{title}](benchmarks/{name}.svg)\n"
+            with open(os.path.join(directory, f"benchmarks/{name}.svg"), "w", encoding="utf-8") as file:
+                file.write(run.plots[name])
+    with open(os.path.join(directory, "benchmarks.md"), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="only see that everything runs")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--held", type=int)
+    parser.add_argument("--output")
+    parser.add_argument("cases", nargs="*", choices=[[], *(name for name, *_ in CASES)])
+    options = parser.parse_args()
+    quick = options.quick
+    options.rounds = options.rounds or (1 if quick else 7)
+    options.seconds = options.seconds or (0.2 if quick else 5)
+    options.held = options.held or (200 if quick else 10000)
+    directory = options.output or os.path.join(*((BUILD, "bench-quick") if quick else (SOURCE, "doc")))
+    run = Run(options)
+    for name, title, target, measure in CASES:
+        if options.cases and name not in options.cases:
+            continue
+        print(f"==== {name}: {title}", flush=True)
+        before = len(run.rows)
+        measure(run)
+        run.rows[before:] = [(title, target, row) for row in run.rows[before:]]
+        for _, _, (other, unit, own, others, ratio, low, high) in run.rows[before:]:
+            print(f"{ratio:.2f} × {other} ({low:.2f}–{high:.2f}), wanted {target}: "
+                  f"{plots.number(own)} and {plots.number(others)} {unit}", flush=True)
+    write(run, directory)
+    print("\n".join([*run.notes, f"written: {directory}/benchmarks.md"]))
+
+
+if __name__ == "__main__":
+    main()

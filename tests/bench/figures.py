@@ -1,0 +1,95 @@
+"""Measuring: loads on servers, in turns, and what their figures say of each other."""
+
+import contextlib
+import json
+import signal
+import statistics
+import subprocess
+
+from servers import FORKECHO
+
+
+def load(server, mode, *options, may_fail=False):
+    """One run of `forkecho bench`: its JSON, and the server's processor time beside it."""
+    before = server.cpu_seconds()
+    done = subprocess.run(
+        [FORKECHO, "bench", mode, "--json", *map(str, options), *server.where],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode not in ((0, 1) if may_fail else (0,)):
+        raise RuntimeError(f"{server.name}, {mode}: {done.stderr}{done.stdout[-1500:]}")
+    result = json.loads(done.stdout)
+    result["cpu_s"] = server.cpu_seconds() - before
+    return result
+
+
+def rate(result):
+    return result["requests_per_s"]
+
+
+def p50(result):
+    return result["latency_us"]["p50"]
+
+
+def cpu_a_gigabyte(result):
+    return result["cpu_s"] / result["bytes"] * 1e9
+
+
+def refused_rate(result):
+    """Clients a second that the server turned away."""
+    return (result["failed"]["closed"] + result["failed"]["reset"]) / result["seconds"]
+
+
+@contextlib.contextmanager
+def holding(server, count):
+    """So many connections to the server are open and idle, each after one message."""
+    client = subprocess.Popen(
+        [FORKECHO, "bench", "hold", "--json", "-c", str(count), "-i", "1h", *server.where],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = client.stderr.readline()
+    try:
+        if "are held" not in line:
+            raise RuntimeError(f"{server.name} does not hold {count}: {line}{client.communicate()}")
+        yield
+    finally:
+        client.send_signal(signal.SIGINT)
+        client.communicate()
+
+
+def memory_a_session(server, count):
+    before = server.memory()
+    with holding(server, count):
+        return (server.memory() - before) / count
+
+
+class Comparison:
+    """Figures of several subjects, taken in turns, so that what changes on the machine meanwhile
+    changes them all."""
+
+    def __init__(self, names):
+        self.values = {name: [] for name in names}
+
+    def median(self, name):
+        return statistics.median(self.values[name])
+
+    def ratio(self, name, other):
+        """The ratio of the medians."""
+        return self.median(name) / self.median(other)
+
+    def spread(self, name, other):
+        """The lowest and the highest ratio of two figures of one turn."""
+        ratios = [a / b for a, b in zip(self.values[name], self.values[other])]
+        return min(ratios), max(ratios)
+
+
+def in_turns(rounds, subjects):
+    """`subjects`: name → a function that measures once. A B A B …; returns a Comparison."""
+    comparison = Comparison(subjects)
+    for _ in range(rounds):
+        for name, measure in subjects.items():
+            comparison.values[name].append(measure())
+    return comparison

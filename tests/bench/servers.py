@@ -1,0 +1,201 @@
+"""The servers that are measured: each runs in the foreground on a port of 127.0.0.1."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import processes
+from harness import BUILD, IS_ROOT, Daemon, free_port
+
+FORKECHO = os.path.join(BUILD, "src/client/forkecho")
+POOL = 8
+
+
+class Server:
+    """A running server: where it is, and what its processes use."""
+
+    def __init__(self, name):
+        self.name, self.host, self.port, self.root = name, "127.0.0.1", free_port(), None
+
+    @property
+    def where(self):
+        return [self.host, str(self.port)]
+
+    def pids(self):
+        return [self.root] + [process.pid for process in processes.descendants(self.root)]
+
+    def memory(self):
+        """Bytes in memory of all its processes; what they share is divided among them (PSS)."""
+        total = 0
+        for pid in self.pids():
+            try:
+                with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+                    total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        return total * 1024
+
+    def cpu_seconds(self):
+        """Processor time of its processes, with that of the children that they have waited for."""
+        ticks = 0
+        for pid in self.pids():
+            try:
+                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                    text = file.read()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            ticks += sum(map(int, text[text.rindex(")") + 2 :].split()[11:15]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def await_service(self):
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection((self.host, self.port), 1).close()
+                return
+            except OSError as why:
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"{self.name} does not serve: {why}") from why
+                time.sleep(0.02)
+
+
+class Program(Server):
+    """A command in a directory of its own. In `words` and `files`, PORT and DIRECTORY are named
+    by {port} and {directory}."""
+
+    def __init__(self, name, *words, files=None, host=None, port=None):
+        super().__init__(name)
+        self.words, self.files = words, files or {}
+        self.host, self.port = host or self.host, port or self.port
+
+    def __enter__(self):
+        self.directory = tempfile.mkdtemp(prefix="forkechod-bench-")
+        places = {"port": self.port, "directory": self.directory, "host": self.host}
+        for name, text in self.files.items():
+            with open(os.path.join(self.directory, name), "w", encoding="ascii") as file:
+                file.write(text % places)
+        # In our own session, as the daemon and the client: the scheduler shares time among sessions.
+        self.process = subprocess.Popen(
+            [word % places for word in self.words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.root = self.process.pid
+        self.await_service()
+        return self
+
+    def __exit__(self, *_):
+        for pid in reversed(self.pids()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        processes.reap_orphans()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Forkechod(Server):
+    """The daemon with what it ships, and these keys of the service besides. Its log is a file."""
+
+    def __init__(self, name="forkechod", lines=False, **keys):
+        super().__init__(name)
+        self.lines, self.keys = lines, keys
+
+    def __enter__(self):
+        self.daemon = Daemon()
+        service = dict({"listen": f"127.0.0.1:{self.port}"}, **self.keys)
+        level = "info" if self.lines else "notice"
+        # All clients come from one address, and ended sessions count until they are reaped.
+        self.daemon.configure({"echo": service}, {"log_level": level}, {"per_source": 256})
+        with open(self.daemon.path("log"), "wb") as log:
+            self.daemon.start(stderr=log)
+        self.root = self.daemon.pid
+        return self
+
+    def __exit__(self, *_):
+        self.daemon.stop(signal.SIGINT, seconds=20)
+        self.daemon.tear_down()
+
+
+# ---- the plain loops ----------------------------------------------------------------------------
+
+
+def bare(kind, *words):
+    return Program(f"bare {kind}", os.path.join(BUILD, f"tests/bench/bare-{kind}"), "%(port)s", *words)
+
+
+def bare_pool():
+    return bare("pool", str(POOL))
+
+
+# ---- what Debian ships -----------------------------------------------------------------------------
+
+INETD = "127.0.0.7:echo stream tcp nowait.1000000000 root internal\n"
+XINETD = """defaults
+{
+    instances = UNLIMITED
+    per_source = UNLIMITED
+    cps = 1000000 1
+}
+service echo
+{
+    type = INTERNAL UNLISTED
+    id = echo-stream
+    socket_type = stream
+    protocol = tcp
+    wait = no
+    user = root
+    bind = 127.0.0.1
+    port = %(port)s
+}
+"""
+
+
+def _inetd(path):
+    # It knows its own echo by the name of port 7 alone.
+    return Program("openbsd-inetd", path, "-i", "-R", "0", "%(directory)s/conf", files={"conf": INETD},
+                   host="127.0.0.7", port=7)
+
+
+def _xinetd(path):
+    return Program("xinetd", path, "-dontfork", "-f", "%(directory)s/conf", "-pidfile",
+                   "%(directory)s/pid", files={"conf": XINETD})
+
+
+def _tcpserver(path):
+    return Program("tcpserver", path, "-H", "-R", "-l0", "-c100000", "-b511", "127.0.0.1", "%(port)s",
+                   "cat")
+
+
+def _socat(path):
+    listen = "TCP4-LISTEN:%(port)s,bind=127.0.0.1,reuseaddr,fork,backlog=511"
+    return Program("socat", path, listen, "PIPE")
+
+
+# Program → how to run it, and whether that takes root.
+_PEERS = {
+    "inetd": (_inetd, True),
+    "xinetd": (_xinetd, True),
+    "tcpserver": (_tcpserver, False),
+    "socat": (_socat, False),
+}
+
+
+def peers():
+    """Those that are installed, and a line for each that is not."""
+    found, missing = [], []
+    for program, (make, needs_root) in _PEERS.items():
+        path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+        if not path:
+            missing.append(f"{program} is not installed")
+        elif needs_root and not IS_ROOT:
+            missing.append(f"{program} can be started by root alone")
+        else:
+            found.append(make(path))
+    return found, missing
