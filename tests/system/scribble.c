@@ -19,7 +19,8 @@
 /* Larger mappings are a sanitizer's, and would take for ever. */
 enum { MAPS_MAX = 1 << 16, RANGES_MAX = 256, MAPPING_MAX = 1 << 30 };
 
-static unsigned int series;
+/* Volatile, so that a loop that does nothing else is one that a compiler has to keep. */
+static volatile unsigned int series;
 
 static unsigned char next_byte(unsigned int seed)
 {
