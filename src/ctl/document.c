@@ -1,238 +1,233 @@
 #include "ctl/document.h"
 
-#include <string.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
-#include "base/text.h"
+#include "ctl/json.h"
 
-enum kind { TEXT, NUMBER, REAL, FLAG, ARRAY, OBJECT };
-
-/* A member of a JSON object, and where it goes. */
-struct member {
-    const char *name;
-    enum kind kind;
-    size_t at;
-};
-
-#define DAEMON(kind, member)                                                                       \
+#define MEMBER(owner, type, member)                                                                \
     {                                                                                              \
-#member, kind, offsetof(struct document_daemon, member)                                    \
+        .name = #member, .kind = JSON_##type, .at = offsetof(struct document_##owner, member)      \
     }
-#define SERVICE(kind, member)                                                                      \
+#define SHAPE(text, members)                                                                       \
     {                                                                                              \
-#member, kind, offsetof(struct document_service, member)                                   \
-    }
-#define SESSION(kind, member)                                                                      \
-    {                                                                                              \
-#member, kind, offsetof(struct document_session, member)                                   \
+        text, sizeof(members) / sizeof *(members), members                                         \
     }
 
-static const struct member daemon_members[] = {
-    DAEMON(TEXT, version),         DAEMON(TEXT, life),
-    DAEMON(TEXT, log_level),       DAEMON(NUMBER, pid),
-    DAEMON(NUMBER, started),       DAEMON(NUMBER, uptime_s),
-    DAEMON(NUMBER, live),          DAEMON(NUMBER, max_sessions),
-    DAEMON(NUMBER, reloads),       DAEMON(NUMBER, log_lines_dropped),
-    DAEMON(NUMBER, upgrades),      DAEMON(FLAG, log_level_switched),
-    DAEMON(FLAG, reload_rejected), { NULL, TEXT, 0 },
-};
-
-static const struct member service_members[] = {
-    SERVICE(TEXT, name),
-    SERVICE(TEXT, handler),
-    SERVICE(TEXT, state),
-    SERVICE(TEXT, process_model),
-    SERVICE(NUMBER, instances),
-    SERVICE(NUMBER, live),
-    SERVICE(NUMBER, waiting),
-    SERVICE(NUMBER, generations),
-    SERVICE(NUMBER, accepted),
-    SERVICE(NUMBER, bytes_in),
-    SERVICE(NUMBER, bytes_out),
-    SERVICE(NUMBER, live_bytes_in),
-    SERVICE(NUMBER, live_bytes_out),
-    SERVICE(NUMBER, fork_failures),
-    SERVICE(NUMBER, records_dropped),
-    SERVICE(ARRAY, listen),
-    SERVICE(OBJECT, ended),
-    SERVICE(OBJECT, refused),
-    { NULL, TEXT, 0 },
-};
-
-static const struct member pool_members[] = {
-    SERVICE(NUMBER, workers),
-    SERVICE(NUMBER, idle),
-    SERVICE(NUMBER, scale),
-    { NULL, TEXT, 0 },
-};
-
-static const struct member rate_members[] = {
-    SERVICE(REAL, accepted_per_s),
-    SERVICE(REAL, refused_per_s),
-    SERVICE(REAL, bytes_per_s),
-    { NULL, TEXT, 0 },
-};
-
-static const struct member session_members[] = {
-    SESSION(TEXT, id),          SESSION(TEXT, service), SESSION(TEXT, client),
-    SESSION(TEXT, state),       SESSION(NUMBER, pid),   SESSION(NUMBER, bytes_in),
-    SESSION(NUMBER, bytes_out), SESSION(NUMBER, turns), SESSION(REAL, age_s),
-    SESSION(REAL, idle_s),      SESSION(FLAG, torn),    { NULL, TEXT, 0 },
-};
-
-/* No byte of it, and no character of two bytes (C1), tells a terminal to do something. */
-static bool is_plain(const char *text)
+/* Room for one more of so many things; NULL without memory. */
+static void *grow(const struct json *json, void *array, size_t count, size_t size)
 {
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++)
-        if (*at < ' ' || *at == 0x7f || (*at == 0xc2 && at[1] < 0xa0))
-            return false;
-    return true;
+    if (count > 0 && (count & (count - 1)) != 0)
+        return array;
+    void *grown = reallocarray(array, count == 0 ? 1 : 2 * count, size);
+    if (grown == NULL)
+        failure_set(json->why, EX_OSERR, "out of memory");
+    return grown;
 }
 
-static bool is_kind(const json_t *value, enum kind kind)
+/* ---- the daemon ---- */
+
+static const struct json_member daemon_members[] = {
+    MEMBER(daemon, PLAIN, version),
+    MEMBER(daemon, COUNT, pid),
+    MEMBER(daemon, COUNT, started),
+    MEMBER(daemon, COUNT, uptime_s),
+    MEMBER(daemon, PLAIN, life),
+    MEMBER(daemon, COUNT, live),
+    MEMBER(daemon, COUNT, max_sessions),
+    MEMBER(daemon, PLAIN, log_level),
+    MEMBER(daemon, FLAG, log_level_switched),
+    MEMBER(daemon, COUNT, log_lines_dropped),
+    MEMBER(daemon, COUNT, reloads),
+    MEMBER(daemon, FLAG, reload_rejected),
+    MEMBER(daemon, COUNT, upgrades),
+};
+
+static int read_daemon(struct json *json, void *out)
 {
-    switch (kind) {
-    case TEXT:
-        return json_is_string(value) && is_plain(json_string_value(value));
-    case NUMBER:
-        return json_is_integer(value) && json_integer_value(value) >= 0;
-    case REAL:
-        return json_is_number(value) && json_number_value(value) >= 0;
-    case FLAG:
-        return json_is_boolean(value);
-    case ARRAY:
-        return json_is_array(value);
-    case OBJECT:
-        return json_is_object(value);
-    }
-    return false;
+    static const struct json_shape shape = SHAPE("daemon", daemon_members);
+    return json_object(json, &shape, out);
 }
 
-static void store(void *at, const json_t *value, enum kind kind)
-{
-    switch (kind) {
-    case TEXT:
-        *(const char **)at = json_string_value(value);
-        break;
-    case NUMBER:
-        *(uint64_t *)at = (uint64_t)json_integer_value(value);
-        break;
-    case REAL:
-        *(double *)at = json_number_value(value);
-        break;
-    case FLAG:
-        *(bool *)at = json_is_true(value);
-        break;
-    case ARRAY:
-    case OBJECT:
-        *(const json_t **)at = value;
-        break;
-    }
-}
+/* ---- services ---- */
 
-static int read_object(const json_t *object, const char *what, const struct member *members,
-                       void *out, struct failure *why)
+static int read_address(struct json *json, void *context)
 {
-    if (!json_is_object(object))
-        return failure_set(why, EX_PROTOCOL, "the status has no %s", what);
-    for (; members->name != NULL; members++) {
-        const json_t *value = json_object_get(object, members->name);
-        if (value == NULL || !is_kind(value, members->kind))
-            return failure_set(why, EX_PROTOCOL, "the status has no right %s of a %s",
-                               members->name, what);
-        store((char *)out + members->at, value, members->kind);
-    }
-    return 0;
-}
-
-static int check_counts(const json_t *counts, const char *what, struct failure *why)
-{
-    const char *reason;
-    json_t *count;
-    json_object_foreach((json_t *)counts, reason, count)
-    {
-        if (!is_plain(reason) || !is_kind(count, NUMBER))
-            return failure_set(why, EX_PROTOCOL, "the status has no right count of %s", what);
-    }
-    return 0;
-}
-
-static int sum_refused(struct document_service *service, struct failure *why)
-{
-    json_int_t most = 0;
-    const char *reason;
-    json_t *count;
-    if (check_counts(service->ended, "ends", why) < 0 ||
-        check_counts(service->refused, "refusals", why) < 0)
+    struct document_service *service = context;
+    const char *address;
+    if (json_value(json, JSON_TEXT, "listen", "service", &address) < 0)
         return -1;
-    json_object_foreach((json_t *)service->refused, reason, count)
-    {
-        service->refused_total += (uint64_t)json_integer_value(count);
-        if (json_integer_value(count) > most) {
-            most = json_integer_value(count);
-            service->refused_most = reason;
+    if (service->listen_count++ == 0)
+        service->listen = address;
+    return 0;
+}
+
+static int read_listen(struct json *json, void *out)
+{
+    return json_array(json, "listen of a service", read_address, out);
+}
+
+static int read_count(struct json *json, char *key, void *context)
+{
+    struct document_counts *counts = context;
+    struct document_count *items = grow(json, counts->items, counts->count, sizeof *items);
+    if (items == NULL)
+        return -1;
+    counts->items = items;
+    items[counts->count].reason = key;
+    return json_value(json, JSON_COUNT, "count", "reason", &items[counts->count++].count);
+}
+
+static int read_counts(struct json *json, void *out)
+{
+    return json_members(json, "counts by reason", read_count, out);
+}
+
+static const struct json_member pool_members[] = {
+    MEMBER(service, COUNT, workers),
+    MEMBER(service, COUNT, idle),
+    MEMBER(service, COUNT, scale),
+};
+
+static int read_pool(struct json *json, void *out)
+{
+    static const struct json_shape shape = SHAPE("service's pool", pool_members);
+    struct document_service *service = out;
+    service->has_pool = json_peek(json) != 'n';
+    return service->has_pool ? json_object(json, &shape, service) : json_skip(json);
+}
+
+static const struct json_member rate_members[] = {
+    MEMBER(service, REAL, accepted_per_s),
+    MEMBER(service, REAL, refused_per_s),
+    MEMBER(service, REAL, bytes_per_s),
+};
+
+static int read_rates(struct json *json, void *out)
+{
+    static const struct json_shape shape = SHAPE("service's rates", rate_members);
+    return json_object(json, &shape, out);
+}
+
+static const struct json_member service_members[] = {
+    MEMBER(service, PLAIN, name),
+    MEMBER(service, PLAIN, handler),
+    MEMBER(service, PLAIN, state),
+    { .name = "listen", .kind = JSON_OTHER, .read = read_listen },
+    MEMBER(service, PLAIN, process_model),
+    MEMBER(service, COUNT, instances),
+    MEMBER(service, COUNT, live),
+    MEMBER(service, COUNT, waiting),
+    MEMBER(service, COUNT, generations),
+    MEMBER(service, COUNT, accepted),
+    MEMBER(service, COUNT, bytes_in),
+    MEMBER(service, COUNT, bytes_out),
+    MEMBER(service, COUNT, live_bytes_in),
+    MEMBER(service, COUNT, live_bytes_out),
+    MEMBER(service, COUNT, fork_failures),
+    MEMBER(service, COUNT, records_dropped),
+    { .name = "ended",
+      .kind = JSON_OTHER,
+      .at = offsetof(struct document_service, ended),
+      .read = read_counts },
+    { .name = "refused",
+      .kind = JSON_OTHER,
+      .at = offsetof(struct document_service, refused),
+      .read = read_counts },
+    { .name = "pool", .kind = JSON_OTHER, .read = read_pool },
+    { .name = "rates", .kind = JSON_OTHER, .read = read_rates },
+};
+
+static void sum_refused(struct document_service *service)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < service->refused.count; i++) {
+        const struct document_count *item = &service->refused.items[i];
+        service->refused_total += item->count;
+        if (item->count > most) {
+            most = item->count;
+            service->refused_most = item->reason;
         }
     }
-    return 0;
 }
 
-static int read_service(json_t *object, struct document_service *out, struct failure *why)
+static int read_service(struct json *json, void *context)
 {
-    const json_t *pool = json_object_get(object, "pool");
-    if (read_object(object, "service", service_members, out, why) < 0 ||
-        read_object(json_object_get(object, "rates"), "service's rates", rate_members, out, why) <
-            0)
+    static const struct json_shape shape = SHAPE("service", service_members);
+    struct document *document = context;
+    struct document_service *services =
+        grow(json, document->services, document->service_count, sizeof *services);
+    if (services == NULL)
         return -1;
-    out->has_pool = json_is_object(pool);
-    if (out->has_pool && read_object(pool, "service's pool", pool_members, out, why) < 0)
+    document->services = services;
+    struct document_service *service = &services[document->service_count++];
+    *service = (struct document_service){ 0 };
+    int result = json_object(json, &shape, service);
+    sum_refused(service);
+    return result;
+}
+
+static int read_services(struct json *json, void *out)
+{
+    return json_array(json, "services", read_service, out);
+}
+
+/* ---- sessions ---- */
+
+static const struct json_member session_members[] = {
+    MEMBER(session, PLAIN, id),        MEMBER(session, PLAIN, service),
+    MEMBER(session, PLAIN, client),    MEMBER(session, COUNT, pid),
+    MEMBER(session, PLAIN, state),     MEMBER(session, REAL, age_s),
+    MEMBER(session, REAL, idle_s),     MEMBER(session, COUNT, bytes_in),
+    MEMBER(session, COUNT, bytes_out), MEMBER(session, COUNT, turns),
+    MEMBER(session, FLAG, torn),
+};
+
+static int read_session(struct json *json, void *context)
+{
+    static const struct json_shape shape = SHAPE("session", session_members);
+    struct document *document = context;
+    struct document_session *sessions =
+        grow(json, document->sessions, document->session_count, sizeof *sessions);
+    if (sessions == NULL)
         return -1;
-    return sum_refused(out, why);
-}
-
-static int read_services(struct document *document, struct failure *why)
-{
-    const json_t *all = json_object_get(document->root, "services");
-    if (!json_is_array(all))
-        return failure_set(why, EX_PROTOCOL, "the status has no services");
-    document->services = calloc(json_array_size(all) + 1, sizeof(*document->services));
-    if (document->services == NULL)
-        return failure_set(why, EX_OSERR, "out of memory");
-    for (size_t i = 0; i < json_array_size(all); i++)
-        if (read_service(json_array_get(all, i), &document->services[document->service_count++],
-                         why) < 0)
-            return -1;
+    document->sessions = sessions;
+    struct document_session *session = &sessions[document->session_count++];
+    json_peek(json);
+    session->json = json->at;
+    if (json_object(json, &shape, session) < 0)
+        return -1;
+    session->json_size = (size_t)(json->at - session->json);
     return 0;
 }
 
-static int read_sessions(struct document *document, struct failure *why)
+static int read_sessions(struct json *json, void *out)
 {
-    const json_t *all = json_object_get(document->root, "sessions");
-    if (all != NULL && !json_is_array(all))
-        return failure_set(why, EX_PROTOCOL, "the status has no sessions");
-    document->sessions = calloc(json_array_size(all) + 1, sizeof(*document->sessions));
-    if (document->sessions == NULL)
-        return failure_set(why, EX_OSERR, "out of memory");
-    for (size_t i = 0; i < json_array_size(all); i++) {
-        struct document_session *session = &document->sessions[document->session_count++];
-        session->json = json_array_get(all, i);
-        if (read_object(session->json, "session", session_members, session, why) < 0)
-            return -1;
-    }
-    return 0;
+    return json_array(json, "sessions", read_session, out);
 }
+
+/* ---- all of it ---- */
+
+static const struct json_member document_members[] = {
+    { .name = "daemon",
+      .kind = JSON_OTHER,
+      .at = offsetof(struct document, daemon),
+      .read = read_daemon },
+    { .name = "services", .kind = JSON_OTHER, .read = read_services },
+    { .name = "sessions", .kind = JSON_OTHER, .optional = true, .read = read_sessions },
+};
 
 int document_read(struct document *document, const char *text, size_t size, struct failure *why)
 {
-    json_error_t error;
-    char shown[2 * JSON_ERROR_TEXT_LENGTH];
-    *document = (struct document){ .root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error) };
-    if (document->root == NULL)
-        return failure_set(why, EX_PROTOCOL, "the status is no JSON: line %d: %s", error.line,
-                           text_escape(error.text, strlen(error.text), shown, sizeof shown));
-    if (read_object(json_object_get(document->root, "daemon"), "daemon", daemon_members,
-                    &document->daemon, why) == 0 &&
-        read_services(document, why) == 0 && read_sessions(document, why) == 0)
+    static const struct json_shape shape = SHAPE(NULL, document_members);
+    struct json json = {
+        .name = "the status", .begin = text, .at = text, .end = text + size, .why = why
+    };
+    *document = (struct document){ .texts = malloc(size + 1) };
+    if (document->texts == NULL)
+        return failure_set(why, EX_OSERR, "out of memory");
+    json.texts = document->texts;
+    if (json_object(&json, &shape, document) == 0 && json_end(&json) == 0)
         return 0;
     document_free(document);
     return -1;
@@ -240,8 +235,12 @@ int document_read(struct document *document, const char *text, size_t size, stru
 
 void document_free(struct document *document)
 {
-    json_decref(document->root);
+    for (size_t i = 0; i < document->service_count; i++) {
+        free(document->services[i].ended.items);
+        free(document->services[i].refused.items);
+    }
     free(document->services);
     free(document->sessions);
+    free(document->texts);
     *document = (struct document){ 0 };
 }

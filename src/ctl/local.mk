@@ -11,6 +11,10 @@ src_ctl_forkechoctl_SOURCES = \
 	src/ctl/fetch.h \
 	src/ctl/format.c \
 	src/ctl/format.h \
+	src/ctl/json.c \
+	src/ctl/json.h \
+	src/ctl/json_scan.c \
+	src/ctl/json_scan.h \
 	src/ctl/look.c \
 	src/ctl/main.c \
 	src/ctl/options.c \
@@ -20,5 +24,5 @@ src_ctl_forkechoctl_SOURCES = \
 	src/ctl/select.c \
 	src/ctl/select.h \
 	src/ctl/top.c
-src_ctl_forkechoctl_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(NCURSES_CFLAGS)
-src_ctl_forkechoctl_LDADD = src/base/libbase.a $(JANSSON_LIBS) $(NCURSES_LIBS)
+src_ctl_forkechoctl_CFLAGS = $(AM_CFLAGS) $(NCURSES_CFLAGS)
+src_ctl_forkechoctl_LDADD = src/base/libbase.a $(NCURSES_LIBS)

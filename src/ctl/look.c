@@ -118,17 +118,15 @@ static void print_remarks(const struct document_service *service, const struct p
                (unsigned long long)service->records_dropped, paint->plain);
 }
 
-static void print_counts(const char *title, const json_t *counts)
+static void print_counts(const char *title, const struct document_counts *counts)
 {
-    const char *reason;
-    json_t *count;
-    json_object_foreach((json_t *)counts, reason, count)
-    {
+    for (size_t i = 0; i < counts->count; i++) {
+        const struct document_count *item = &counts->items[i];
         char label[NAME_MAX_SHOWN];
-        if (json_integer_value(count) <= 0)
+        if (item->count == 0)
             continue;
-        snprintf(label, sizeof label, "%s %s", title, reason);
-        printf("  %-28s %lld\n", label, (long long)json_integer_value(count));
+        snprintf(label, sizeof label, "%s %s", title, item->reason);
+        printf("  %-28s %llu\n", label, (unsigned long long)item->count);
     }
 }
 
@@ -139,13 +137,10 @@ static void print_whole(const struct document_service *service, const struct pai
     printf("%s  %s%s%s  handler %s, process model %s\n", service->name,
            is_serving(service) ? paint->good : paint->warn, service->state, paint->plain,
            service->handler, service->process_model);
-    for (size_t i = 0; i < json_array_size(service->listen); i++) {
-        const char *address = json_string_value(json_array_get(service->listen, i));
-        if (address == NULL)
-            address = "?";
+    const char *address = service->listen;
+    for (size_t i = 0; i < service->listen_count; i++, address += strlen(address) + 1)
         printf("  %-28s %s\n", i == 0 ? "listens on" : "",
                text_escape(address, strlen(address), text, sizeof text));
-    }
     printf("  %-28s %llu of %llu\n", "sessions", (unsigned long long)service->live,
            (unsigned long long)service->instances);
     if (service->has_pool)
@@ -158,8 +153,8 @@ static void print_whole(const struct document_service *service, const struct pai
     printf("  %-28s %s in, %s out\n", "bytes",
            format_bytes((double)(service->bytes_in + service->live_bytes_in), in),
            format_bytes((double)(service->bytes_out + service->live_bytes_out), out));
-    print_counts("ended:", service->ended);
-    print_counts("refused:", service->refused);
+    print_counts("ended:", &service->ended);
+    print_counts("refused:", &service->refused);
     if (service->fork_failures > 0)
         printf("  %-28s %llu\n", "forks that failed", (unsigned long long)service->fork_failures);
     if (service->records_dropped > 0)
@@ -228,7 +223,7 @@ static void print_json(const struct document *document)
     putchar('[');
     for (size_t i = 0; i < document->session_count; i++) {
         fputs(i == 0 ? "\n" : ",\n", stdout);
-        json_dumpf(document->sessions[i].json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        fwrite(document->sessions[i].json, 1, document->sessions[i].json_size, stdout);
     }
     puts("\n]");
 }
@@ -237,9 +232,7 @@ int look_list(const struct call *call)
 {
     const struct selection selection = { call->service, call->client };
     struct buffer text = { 0 };
-    /* It is left to the end of the program: to free ten thousand sessions member by member takes as
-     * long as to print them. */
-    static struct document document;
+    struct document document;
     struct failure why;
 
     get(call, "/status.json", &text, &document);
@@ -251,6 +244,7 @@ int look_list(const struct call *call)
         print_json(&document);
     else
         look_print_sessions(&document, !call->no_header, SIZE_MAX, stdout);
+    document_free(&document);
     buffer_free(&text);
     return 0;
 }

@@ -52,7 +52,7 @@ static void draw_daemon(const struct top *top)
 {
     const struct document_daemon *daemon = &top->document.daemon;
     char uptime[FORMAT_MAX];
-    if (top->document.root == NULL) {
+    if (top->document.texts == NULL) {
         mvprintw(0, 0, "forkechod");
         return;
     }

@@ -24,18 +24,19 @@ static const char *find(const struct substitute *table, char character)
 static void escape(struct buffer *out, const char *text, size_t length,
                    const struct substitute *table)
 {
-    while (length > 0) {
-        size_t size = text_utf8(text, length);
-        bool control = size == 1 && ((unsigned char)*text < ' ' || *text == 0x7f);
-        const char *instead = size == 0 || control ? "\xef\xbf\xbd" : find(table, *text);
-        if (instead != NULL)
+    const char *end = text + length, *at = text;
+    while (at < end) {
+        size_t size = text_utf8(at, (size_t)(end - at));
+        bool control = size == 1 && ((unsigned char)*at < ' ' || *at == 0x7f);
+        const char *instead = size == 0 || control ? "\xef\xbf\xbd" : find(table, *at);
+        if (instead != NULL) {
+            buffer_add(out, text, (size_t)(at - text));
             buffer_text(out, instead);
-        else
-            buffer_add(out, text, size);
-        size = size == 0 ? 1 : size;
-        text += size;
-        length -= size;
+            text = at + (size == 0 ? 1 : size);
+        }
+        at += size == 0 ? 1 : size;
     }
+    buffer_add(out, text, (size_t)(end - text));
 }
 
 void escape_json_part(struct buffer *out, const char *text, size_t length)

@@ -258,7 +258,7 @@ def hostile():
     wrong = {
         "no right name": text.replace('"name":"echo"', '"name":"e\\u001b[2Jcho"'),
         "no right state": text.replace('"state":"serving"', '"state":"ser\\u0007ving"'),
-        "no right count of refusals": text.replace('"no_access"', '"\\u009b2J"'),
+        "no right name of a member": text.replace('"no_access"', '"\\u009b2J"'),
         "no JSON": text.replace('"name":"echo"', '"name":e\x1b[2Jcho'),
     }
     for message, answer in wrong.items():

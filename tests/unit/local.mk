@@ -82,9 +82,9 @@ tests_unit_test_client_LDADD = src/client/libclient.a src/base/libbase.a $(CHECK
 
 unit_tests += tests/unit/test-ctl
 tests_unit_test_ctl_SOURCES = tests/unit/test-ctl.c \
-	src/ctl/document.c src/ctl/format.c src/ctl/select.c
-tests_unit_test_ctl_CPPFLAGS = $(unit_cppflags) $(JANSSON_CFLAGS)
-tests_unit_test_ctl_LDADD = src/base/libbase.a $(JANSSON_LIBS) $(CHECK_LIBS)
+	src/ctl/document.c src/ctl/format.c src/ctl/json.c src/ctl/json_scan.c src/ctl/select.c
+tests_unit_test_ctl_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_ctl_LDADD = src/base/libbase.a $(CHECK_LIBS)
 
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
