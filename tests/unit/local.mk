@@ -68,6 +68,11 @@ tests_unit_test_channel_SOURCES = tests/unit/test-channel.c
 tests_unit_test_channel_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_channel_LDADD = src/channel/libchannel.a src/base/libbase.a $(CHECK_LIBS)
 
+unit_tests += tests/unit/test-pool
+tests_unit_test_pool_SOURCES = tests/unit/test-pool.c src/listener/pool_rule.c
+tests_unit_test_pool_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_pool_LDADD = $(CHECK_LIBS)
+
 unit_tests += tests/unit/test-heritage
 tests_unit_test_heritage_SOURCES = tests/unit/test-heritage.c \
 	src/master/heritage.c src/master/heritage_check.c
