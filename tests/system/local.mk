@@ -28,6 +28,11 @@ system_tests += tests/system/exhaustion.py
 if WITH_SYSTEMD
 system_tests += tests/system/activation.py tests/system/notify.py
 endif
+system_tests += tests/system/accepting.py
+# The listener in another time.
+check_PROGRAMS += tests/system/clockwork
+tests_system_clockwork_SOURCES = tests/system/clockwork.c
+system_tests += tests/system/clock.py
 # The listener with a handler that has gone wrong.
 check_PROGRAMS += tests/system/listener-scribbling
 tests_system_listener_scribbling_SOURCES = $(src_listener_listener_SOURCES) tests/system/scribble.c
