@@ -28,7 +28,7 @@ system_tests += tests/system/exhaustion.py
 if WITH_SYSTEMD
 system_tests += tests/system/activation.py tests/system/notify.py
 endif
-system_tests += tests/system/accepting.py
+system_tests += tests/system/accepting.py tests/system/cut.py
 # The listener in another time.
 check_PROGRAMS += tests/system/clockwork
 tests_system_clockwork_SOURCES = tests/system/clockwork.c
