@@ -3,8 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A ring of records, each behind its size. What was never used costs no memory: an empty ring starts
- * over at its begin. */
+/* A ring of records, each behind its size. What is not used costs no memory. */
 static char ring[QUEUE_BYTES];
 static size_t start, used, count;
 
@@ -52,8 +51,7 @@ void queue_drop_first(void)
     copy_out(start, &length, sizeof(length));
     start = (start + sizeof(length) + length) % QUEUE_BYTES;
     used -= sizeof(length) + length;
-    if (--count == 0)
-        start = 0;
+    count--;
 }
 
 size_t queue_clear(void)
