@@ -25,7 +25,7 @@
 #include "base/failure.h"
 
 enum {
-    BOARD_VERSION = 2,
+    BOARD_VERSION = 3,
     BOARD_BLOCKS = 256,       /* generations at one time */
     BOARD_SERVICES = 256,     /* names of services that a daemon can have known */
     BOARD_CHUNK = 16,         /* slots a chunk */
@@ -130,7 +130,8 @@ struct board_header {
     _Atomic uint32_t blocks_used; /* none at or above this index is in use */
     _Atomic uint32_t life;        /* enum board_life */
     _Atomic int32_t master;
-    _Atomic uint64_t started_s;                /* CLOCK_REALTIME */
+    _Atomic uint64_t started_s;                /* CLOCK_REALTIME, as it was then */
+    _Atomic uint64_t started_us;               /* CLOCK_MONOTONIC */
     _Atomic uint64_t log_dropped;              /* lines that no sink took */
     _Atomic uint32_t log_level;                /* as in syslog(3) */
     _Atomic uint32_t log_switched;             /* the operator has set it, whatever is configured */

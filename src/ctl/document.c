@@ -193,11 +193,16 @@ static int read_session(struct json *json, void *context)
         return -1;
     document->sessions = sessions;
     struct document_session *session = &sessions[document->session_count++];
+    *session = (struct document_session){ 0 };
     json_peek(json);
     session->json = json->at;
     if (json_object(json, &shape, session) < 0)
         return -1;
     session->json_size = (size_t)(json->at - session->json);
+    if (session->age_s > 0) {
+        session->in_per_s = (double)session->bytes_in / session->age_s;
+        session->out_per_s = (double)session->bytes_out / session->age_s;
+    }
     return 0;
 }
 

@@ -45,6 +45,7 @@ struct document_session {
     const char *id, *service, *client, *state;
     uint64_t pid, bytes_in, bytes_out, turns;
     double age_s, idle_s;
+    double in_per_s, out_per_s; /* bytes: the mean of its life, until rates_measure knows better */
     bool torn;
     const char *json; /* itself, in the text that was read, not terminated */
     size_t json_size;

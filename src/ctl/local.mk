@@ -1,6 +1,8 @@
 sbin_PROGRAMS += src/ctl/forkechoctl
 src_ctl_forkechoctl_SOURCES = \
 	src/ctl/act.c \
+	src/ctl/columns.c \
+	src/ctl/columns.h \
 	src/ctl/commands.c \
 	src/ctl/commands.h \
 	src/ctl/control.c \
@@ -19,6 +21,8 @@ src_ctl_forkechoctl_SOURCES = \
 	src/ctl/main.c \
 	src/ctl/options.c \
 	src/ctl/options.h \
+	src/ctl/rates.c \
+	src/ctl/rates.h \
 	src/ctl/screen.c \
 	src/ctl/screen.h \
 	src/ctl/select.c \

@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/columns.h"
 #include "ctl/format.h"
 
 enum { REDRAW = '\f' }; /* Ctrl-L, as everywhere */
-
-enum { LEAST_COLUMNS = 75, REST_COLUMNS = 60 }; /* the client gets what the others leave */
 
 enum { HEAD_LINES = 4, NAME_SHOWN = 64, PAIR_GOOD = 1, PAIR_WARN, PAIR_BAD };
 
@@ -18,9 +17,16 @@ static const struct {
     int key;
     const char *sort, *help;
 } orders[] = {
-    { 's', "idle", "how long silent" }, { 'a', "age", "age" },     { 'i', "in", "bytes in" },
-    { 'o', "out", "bytes out" },        { 't', "turns", "turns" }, { 'c', "client", "client" },
-    { 'n', "service", "service" },      { 'p', "pid", "process" },
+    { 's', "idle", "how long silent" },
+    { 'a', "age", "age" },
+    { 'i', "in", "bytes in" },
+    { 'o', "out", "bytes out" },
+    { 'I', "in/s", "bytes in a second" },
+    { 'O', "out/s", "bytes out a second" },
+    { 't', "turns", "turns" },
+    { 'c', "client", "client" },
+    { 'n', "service", "service" },
+    { 'p', "pid", "process" },
 };
 
 enum { ORDERS = sizeof orders / sizeof *orders };
@@ -118,24 +124,15 @@ static void draw_rows(struct top *top)
         top->first = top->cursor;
     if (top->cursor >= top->first + room)
         top->first = top->cursor - room + 1;
-    int client_width = COLS > LEAST_COLUMNS ? COLS - REST_COLUMNS : LEAST_COLUMNS - REST_COLUMNS;
-    char line[512];
+    char line[COLUMNS_LINE_MAX];
     attron(A_REVERSE);
-    snprintf(line, sizeof line, "%-9s %-10s %-*s %-8s %7s %7s %6s %6s", "ID", "SERVICE",
-             client_width, "CLIENT", "STATE", "AGE", "IDLE", "IN", "OUT");
-    mvprintw(3, 0, "%-*.*s", COLS, COLS, line);
+    mvprintw(3, 0, "%-*.*s", COLS, COLS, columns_line(NULL, COLS, top->sort, line));
     attroff(A_REVERSE);
     for (size_t i = 0; i < room && top->first + i < top->shown_count; i++) {
-        const struct document_session *session = top->shown[top->first + i];
-        char age[FORMAT_MAX], idle[FORMAT_MAX], in[FORMAT_MAX], out[FORMAT_MAX];
-        snprintf(line, sizeof line, "%-9.9s %-10.10s %-*.*s %-8.8s %7s %7s %6s %6s", session->id,
-                 session->service, client_width, client_width, session->client,
-                 session->torn ? "torn" : session->state, format_seconds(session->age_s, age),
-                 format_seconds(session->idle_s, idle), format_bytes((double)session->bytes_in, in),
-                 format_bytes((double)session->bytes_out, out));
         if (top->first + i == top->cursor)
             attron(A_BOLD | A_UNDERLINE);
-        mvprintw(HEAD_LINES + (int)i, 0, "%-*.*s", COLS, COLS, line);
+        mvprintw(HEAD_LINES + (int)i, 0, "%-*.*s", COLS, COLS,
+                 columns_line(top->shown[top->first + i], COLS, top->sort, line));
         attroff(A_BOLD | A_UNDERLINE);
     }
     if (top->shown_count == 0)

@@ -1,4 +1,4 @@
-/* The screen of `forkechoctl top`. */
+/* The screen of `forkechoctl top`: screen.c has the keys, and draw.c what is drawn. */
 #pragma once
 
 #include "ctl/select.h"

@@ -71,6 +71,8 @@ BY_NUMBER(age, age_s)
 BY_NUMBER(idle, idle_s)
 BY_NUMBER(in, bytes_in)
 BY_NUMBER(out, bytes_out)
+BY_NUMBER(in_per_s, in_per_s)
+BY_NUMBER(out_per_s, out_per_s)
 BY_NUMBER(turns, turns)
 BY_NUMBER(pid, pid)
 BY_TEXT(id, id)
@@ -82,12 +84,13 @@ static const struct {
     const char *name;
     int (*compare)(const void *a, const void *b);
 } keys[] = {
-    { "age", by_age },       { "idle", by_idle },   { "in", by_in }, { "out", by_out },
-    { "turns", by_turns },   { "pid", by_pid },     { "id", by_id }, { "service", by_service },
-    { "client", by_client }, { "state", by_state },
+    { "age", by_age },         { "idle", by_idle },     { "in", by_in },
+    { "out", by_out },         { "in/s", by_in_per_s }, { "out/s", by_out_per_s },
+    { "turns", by_turns },     { "pid", by_pid },       { "id", by_id },
+    { "service", by_service }, { "client", by_client }, { "state", by_state },
 };
 
-const char select_keys[] = "age idle in out turns pid id service client state";
+const char select_keys[] = "age idle in out in/s out/s turns pid id service client state";
 
 bool select_is_key(const char *word)
 {

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "ctl/commands.h"
 #include "ctl/fetch.h"
-#include "ctl/format.h"
+#include "ctl/rates.h"
 #include "ctl/screen.h"
 
 enum { LOOK_LIMIT_MS = 2000, ONCE_ROWS = 200 };
@@ -44,6 +44,7 @@ static void look(const struct call *call, struct top *top)
         top->message[0] = '\0';
     if (select_sessions(&document, &selection, &why) < 0)
         errx(EXIT_UNREACHABLE, "%s", why.text);
+    rates_measure(&top->document, &document);
     document_free(&top->document);
     top->document = document;
     top_arrange(top);

@@ -11,6 +11,7 @@
  *   refuse.c    clients that are told no
  *   episode.c   storms are told by begin and end
  *   pool.c      process_model = prefork: how many processes wait for clients
+ *   pool_rule.c the rule for it
  *   pool_news.c what those say, and what befalls them
  *   worker.c    such a process
  *   orphan.c    what is left to do when the master is gone

@@ -11,6 +11,8 @@ src_listener_listener_SOURCES = \
 	src/listener/pool.c \
 	src/listener/pool.h \
 	src/listener/pool_news.c \
+	src/listener/pool_rule.c \
+	src/listener/pool_rule.h \
 	src/listener/refuse.c \
 	src/listener/slots.c \
 	src/listener/worker.c

@@ -8,32 +8,11 @@
 #include "base/clock.h"
 #include "listener/listener.h"
 
-enum { TICK_MS = 1000, LOOK_MS = 100, BATCH_MAX = 32, ABORT_GRACE_MS = 1000 };
+enum { TICK_MS = 1000, LOOK_MS = 100, ABORT_GRACE_MS = 1000 };
 
-uint32_t pool_decide(struct pool_figures *figures)
-{
-    uint32_t wanted = figures->wanted;
-    if (figures->idle < figures->min_spare && wanted < figures->most) {
-        wanted += figures->batch < figures->most - wanted ? figures->batch : figures->most - wanted;
-        figures->batch = 2 * figures->batch < BATCH_MAX ? 2 * figures->batch : BATCH_MAX;
-        return wanted;
-    }
-    figures->batch = 1;
-    if (figures->idle > figures->max_spare && wanted > 1)
-        wanted--;
-    return wanted;
-}
-
-static uint32_t at_most(uint32_t number, uint32_t most)
-{
-    return number < most ? number : most;
-}
-
-/* 2 · processors + 1 where the configuration says `auto`. */
 static uint32_t automatic(uint32_t configured)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return configured != 0 ? configured : (uint32_t)(2 * (processors > 0 ? processors : 1) + 1);
+    return pool_automatic(configured, sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 int pool_open(struct listener *listener)
@@ -49,26 +28,22 @@ int pool_open(struct listener *listener)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pool->reports) < 0 ||
         setsockopt(pool->reports[0], SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0)
         return -errno;
-    pool->wanted = at_most(automatic(service->start_servers), service->instances);
+    pool->wanted = pool_target(automatic(service->start_servers), 0, service->instances);
     pool->batch = 1;
     listener->cps = &pool->shared->cps;
     atomic_store(&listener->block->pool, 1);
     return 0;
 }
 
-/* The most processes there may be: older generations of the service have sessions too, and all
- * services together have max_sessions. */
 static uint32_t most_workers(const struct listener *listener)
 {
     const struct board *board = &listener->board;
-    uint32_t own = listener->block->live, all = board_live(board);
-    uint32_t older = board_service_live(board, listener->service_index);
-    uint32_t most = listener->service->instances, room = board->sessions_max;
-    older = older > own ? older - own : 0;
-    all = all > own ? all - own : 0;
-    most = most > older ? most - older : 0;
-    room = room > all ? room - all : 0;
-    return most < room ? most : room;
+    const struct pool_room room = { .instances = listener->service->instances,
+                                    .sessions_max = board->sessions_max,
+                                    .own = listener->block->live,
+                                    .service = board_service_live(board, listener->service_index),
+                                    .all = board_live(board) };
+    return pool_most(&room);
 }
 
 static uint32_t target(const struct listener *listener)
@@ -76,7 +51,7 @@ static uint32_t target(const struct listener *listener)
     const struct pool *pool = &listener->pool;
     if (listener->phase != PHASE_ACCEPTING || listener->paused)
         return 0;
-    return at_most(pool->pinned != 0 ? pool->pinned : pool->wanted, most_workers(listener));
+    return pool_target(pool->wanted, pool->pinned, most_workers(listener));
 }
 
 /* Starts one more. False when that cannot be done now. */

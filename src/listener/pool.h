@@ -12,6 +12,7 @@
 
 #include "base/bucket.h"
 #include "conf/service.h"
+#include "listener/pool_rule.h"
 
 struct listener;
 struct child;
@@ -39,15 +40,6 @@ struct pool {
     uint64_t retry_ms, backoff_ms;
     bool doubtful; /* how many sessions sources have; put right when nobody is busy */
 };
-
-/* What a tick knows, and how many processes it wants then. */
-struct pool_figures {
-    uint32_t wanted, idle, batch, min_spare, max_spare, most;
-};
-
-/* One tick: short of min_spare idle ones, 1, 2, 4 … 32 more as long as that goes on; above
- * max_spare one less. Returns the new number and leaves the next batch in `figures`. */
-uint32_t pool_decide(struct pool_figures *figures);
 
 /* pool.c: 0 or -errno. */
 int pool_open(struct listener *listener);

@@ -5,11 +5,7 @@
 
 #include "listener/listener.h"
 
-enum {
-    BACKOFF_FIRST_MS = 100,
-    BACKOFF_LONGEST_MS = 10000,
-    HEAR_MAX = 256 /* records a turn */
-};
+enum { HEAR_MAX = 256 /* records a turn */ };
 
 /* A worker speaks for itself alone: who it is, the kernel says. */
 static void hear_one(struct listener *listener, struct record *record, pid_t pid)
@@ -108,9 +104,7 @@ void pool_lost(struct listener *listener, const struct child *child, const sigin
         tell_death(listener, child, info);
     if (child->waited || in_order)
         return;
-    pool->backoff_ms = pool->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * pool->backoff_ms;
-    pool->backoff_ms =
-        pool->backoff_ms < BACKOFF_LONGEST_MS ? pool->backoff_ms : BACKOFF_LONGEST_MS;
+    pool->backoff_ms = pool_backoff(pool->backoff_ms);
     pool->retry_ms = listener->now_ms + pool->backoff_ms;
 }
 

@@ -3,7 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A ring of records, each behind its size. What is not used costs no memory. */
+/* A ring of records, each behind its size. What was never used costs no memory: an empty ring starts
+ * over at its begin. */
 static char ring[QUEUE_BYTES];
 static size_t start, used, count;
 
@@ -51,7 +52,8 @@ void queue_drop_first(void)
     copy_out(start, &length, sizeof(length));
     start = (start + sizeof(length) + length) % QUEUE_BYTES;
     used -= sizeof(length) + length;
-    count--;
+    if (--count == 0)
+        start = 0;
 }
 
 size_t queue_clear(void)

@@ -229,6 +229,7 @@ static int make_board(struct master *master, struct failure *why)
     struct board_header *header = master->board.header;
     atomic_store(&header->master, getpid());
     atomic_store(&header->started_s, (uint64_t)time(NULL));
+    atomic_store(&header->started_us, clock_us());
     snprintf(header->program, sizeof(header->program), "%s", VERSION);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "log/log.h"
@@ -126,35 +127,6 @@ static void replace(struct master *master, struct generation *generation, const 
     services_plan_restart(master, service, master->now_ms - generation->started_ms);
 }
 
-static void listener_died(struct master *master, struct generation *generation,
-                          const siginfo_t *info)
-{
-    struct failure why;
-    /* Once the sessions were told to end, what is left is killed. */
-    bool killed = info->si_code == CLD_KILLED && master->kill_at_ms != 0;
-    bool expected = generation->state == GENERATION_DRAINING &&
-                    (killed || (info->si_code == CLD_EXITED && info->si_status == 0));
-    generation->state = GENERATION_DEAD;
-    if (master->board.blocks[generation - master->generations].pool != 0)
-        kill(-generation->pid,
-             SIGTERM); /* without a keeper, workers end when they have no client */
-    while (watch_receive(master, generation)) { /* what it said last */
-    }
-    channel_close(&generation->channel);
-    inherit_sessions(master, generation);
-    count_untold(master, generation);
-    if (expected) {
-        struct log_details details = LOG_DETAILS_NONE;
-        details.service = service_of(master, generation)->name;
-        details.pid = generation->pid;
-        log_event(EVENT_LISTENER_ENDED, &details, "service %s [%d]", details.service,
-                  generation->pid);
-        return;
-    }
-    describe_death(generation, info, &why);
-    replace(master, generation, &why);
-}
-
 /* The slot of an orphaned session: by its number, or the one whose fork its listener did not
  * survive to write down. -1 when there is none. */
 static int64_t find_slot(struct master *master, const struct generation *generation, pid_t pid)
@@ -171,20 +143,14 @@ static int64_t find_slot(struct master *master, const struct generation *generat
     return nameless;
 }
 
-/* Rows say it too, but those the listener has written. */
-static uint32_t block_of(const struct master *master, const struct generation *generation)
-{
-    return (uint32_t)(generation - master->generations);
-}
-
 /* Writes the end of a session that its own listener could not report. */
 static void end_orphan(struct master *master, struct generation *generation, uint32_t slot,
                        struct record *record)
 {
     uint64_t now_us = clock_us();
     struct board_row row;
-    board_read(&master->board, slot, &row); /* or its listener was killed while it wrote there */
-    row.block = block_of(master, generation);
+    if (!board_read(&master->board, slot, &row)) /* its listener was killed while it wrote there */
+        row.block = (uint32_t)(generation - master->generations);
     record->bytes_in = row.bytes_in;
     record->bytes_out = row.bytes_out;
     record->turns = row.turns;
@@ -220,19 +186,19 @@ static void orphan_ended(struct master *master, struct generation *generation,
         end_orphan(master, generation, (uint32_t)slot, &record);
 }
 
-/* A session that the listener had reaped when it died: told already, or never to be told. */
-static void settle_last(struct master *master, struct generation *generation)
+/* A session that the listener had reaped when it died: told already, or never to be told. Its place
+ * is free again, though others of the generation may go on for days. */
+static void settle_reaped(struct master *master, struct generation *generation)
 {
-    unsigned int index = block_of(master, generation);
+    unsigned int index = (unsigned int)(generation - master->generations);
     int64_t slot = -1;
     while ((slot = board_next(&master->board, index, slot)) >= 0) {
         const struct board_slot *row = &master->board.slot[slot];
         struct board_row told;
-        if (row->state != SLOT_LIVE)
+        if (row->state != SLOT_LIVE || getpgid(row->pid) == generation->pid)
             continue;
         if (row->pid == generation->last_ended &&
             board_read(&master->board, (uint32_t)slot, &told)) {
-            told.block = index;
             board_slot_end(&master->board, (uint32_t)slot, &told, generation->last_end, clock_us());
             continue;
         }
@@ -241,6 +207,36 @@ static void settle_last(struct master *master, struct generation *generation)
                                  .end = SESSION_UNKNOWN };
         end_orphan(master, generation, (uint32_t)slot, &record);
     }
+}
+
+static void listener_died(struct master *master, struct generation *generation,
+                          const siginfo_t *info)
+{
+    struct failure why;
+    /* Once the sessions were told to end, what is left is killed. */
+    bool killed = info->si_code == CLD_KILLED && master->kill_at_ms != 0;
+    bool expected = generation->state == GENERATION_DRAINING &&
+                    (killed || (info->si_code == CLD_EXITED && info->si_status == 0));
+    generation->state = GENERATION_DEAD;
+    if (master->board.blocks[generation - master->generations].pool != 0)
+        kill(-generation->pid,
+             SIGTERM); /* without a keeper, workers end when they have no client */
+    while (watch_receive(master, generation)) { /* what it said last */
+    }
+    channel_close(&generation->channel);
+    inherit_sessions(master, generation);
+    count_untold(master, generation);
+    settle_reaped(master, generation);
+    if (expected) {
+        struct log_details details = LOG_DETAILS_NONE;
+        details.service = service_of(master, generation)->name;
+        details.pid = generation->pid;
+        log_event(EVENT_LISTENER_ENDED, &details, "service %s [%d]", details.service,
+                  generation->pid);
+        return;
+    }
+    describe_death(generation, info, &why);
+    replace(master, generation, &why);
 }
 
 void watch_reap(struct master *master)
@@ -261,10 +257,8 @@ void watch_reap(struct master *master)
             continue;
         while ((got = generation_reap_orphan(generation, &info)) > 0)
             orphan_ended(master, generation, &info);
-        if (got == -ECHILD) {
-            settle_last(master, generation);
+        if (got == -ECHILD)
             services_bury(master, generation);
-        }
     }
 }
 

@@ -145,6 +145,5 @@ uint64_t status_live(const struct status *status)
 
 uint64_t status_uptime(const struct status *status)
 {
-    uint64_t started_s = status->header->started_s;
-    return status->now_s > started_s ? status->now_s - started_s : 0;
+    return status_since(status, status->header->started_us) / 1000000;
 }

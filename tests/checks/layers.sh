@@ -58,6 +58,11 @@ only '#include <iniparser' src/conf/conf_ini.c "only conf_ini includes iniparser
 only '#include <systemd/' src/sys/systemd.c "only sys/systemd includes libsystemd"
 only '#include <cap-ng' src/sys/privilege.c "only sys/privilege includes libcap-ng"
 
+clock='[^_a-z](time *\((NULL|0|&)|clock_gettime\(CLOCK_REALTIME)'
+shown=$(printf '%s\n' src/log/log.c src/master/master.c src/service/daytime.c src/service/http.c \
+    src/service/time.c src/status/collect.c)
+only "$clock" "$shown" "the clock that people set is read where it is shown, and nowhere else [F66]"
+
 banned='[^_a-z](sprintf|strcpy|strcat|gets|system|popen|gettimeofday|iniparser_get(int|boolean|double)|iniparser_dump[a-z_]*|sd_journal_[a-z]*|syslog) *\('
 found=$(grep -nE "$banned" src/*.c src/*/*.c | grep -v 'SIG_DFL\|^[^:]*:[0-9]*: *[/ ]\*')
 if [ -z "$found" ]; then

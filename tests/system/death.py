@@ -3,13 +3,15 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
+import subprocess
 import time
 
 from clients import Load, asks, connect, exchange, is_refused
 from harness import IS_ROOT, Daemon, free_port
-from processes import daemon_processes, descriptors, reap_orphans, wait_until
-from tap import case, note, run, scaled
+from processes import daemon_processes, descriptors, reap_orphans, status, wait_until
+from tap import Skip, case, note, run, scaled
 
 DIED = "listener died: service echo: killed by signal 9"
 
@@ -134,6 +136,40 @@ def slots_come_back():
                 expect_answers(clients)
             daemon.wait_sessions(0)
             wait_until("one listener is left", lambda: len(daemon.processes("listener")) == 1)
+
+
+@contextlib.contextmanager
+def dies_at(pid, call):
+    """The process is killed at its next system call of this name."""
+    tracer = ["strace", "-qq", f"--attach={pid}", f"--trace={call}", f"--inject={call}:signal=KILL"]
+    with subprocess.Popen(tracer, stderr=subprocess.PIPE, text=True) as strace:
+        try:
+            wait_until(
+                "it is traced",
+                lambda: strace.poll() is not None or status(pid)["TracerPid"] != "0",
+            )
+            if strace.poll() is not None:
+                raise Skip(f"nobody may look into a process here: {strace.stderr.read().strip()}")
+            yield
+        finally:
+            strace.kill()
+
+
+@case("a listener killed between reaping a session and saying so: its place is free at once")
+def slot_of_a_reaped_session():
+    if not shutil.which("strace"):
+        raise Skip("strace is not installed")
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        daemon.announce(DIED, "session error: echo .*: unknown exit status")
+        port = serve(daemon)
+        leaves, stays = crowd_of(crowd, port, 2)
+        daemon.mark()
+        with dies_at(daemon.listener(), "sendto"):
+            leaves.close()
+            daemon.expect("listener restarted: service echo")
+        daemon.expect("session (end: echo .* client closed, 8 bytes in|error: echo .* unknown)")
+        daemon.check()
+        assert len(daemon.sessions()) == 1 and asks(stays, b"still here") == b"still here"
 
 
 @case("a listener that dies again and again is replaced after pauses that double")

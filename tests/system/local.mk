@@ -1,6 +1,7 @@
 # System tests: the real programs, in a directory of their own, on free ports, as any user.
 EXTRA_DIST += tests/system/tap.py tests/system/harness.py tests/system/clients.py \
-	tests/system/processes.py tests/system/manager.py tests/system/shown.py
+	tests/system/processes.py tests/system/manager.py tests/system/shown.py tests/system/sinks.py \
+	tests/system/crowd.py
 
 system_tests = tests/system/forkecho.py tests/system/forkecho-bench.py tests/system/forkechoctl.py
 system_tests += tests/system/classics.py
@@ -27,6 +28,11 @@ system_tests += tests/system/exhaustion.py
 if WITH_SYSTEMD
 system_tests += tests/system/activation.py tests/system/notify.py
 endif
+system_tests += tests/system/accepting.py tests/system/cut.py
+# The listener in another time.
+check_PROGRAMS += tests/system/clockwork
+tests_system_clockwork_SOURCES = tests/system/clockwork.c
+system_tests += tests/system/clock.py
 # The listener with a handler that has gone wrong.
 check_PROGRAMS += tests/system/listener-scribbling
 tests_system_listener_scribbling_SOURCES = $(src_listener_listener_SOURCES) tests/system/scribble.c

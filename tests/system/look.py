@@ -352,6 +352,38 @@ def live():
         assert top.wait() == 0
 
 
+@case("top: how many bytes go in and out a second, between two looks; it sorts by that")
+def rates():
+    blank = r"(?: |\x1b\[[\d;]*[A-Za-z])+"  # what is empty may be jumped over
+    speed = r"[1-9][\d.]*[BKMG]"
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = serve(daemon)
+        quiet, busy = crowd_of(crowd, port, 2)
+        ended = threading.Event()
+
+        def talk():
+            while not ended.wait(0.005):
+                assert asks(busy, b"x" * 1000) == b"x" * 1000
+
+        talking = threading.Thread(target=talk)
+        talking.start()
+        try:
+            top = Terminal(daemon, "-i", "200ms", "--sort", "in/s", "--service", "echo")
+            row = rf"127\.0\.0\.1:{{}}{blank}\w+{blank}\S+{blank}\S+{blank}"
+            top.expect(rf"IN/S{blank}OUT/S.*" + row.format(busy.getsockname()[1]) + speed + blank + speed
+                       + ".*" + row.format(quiet.getsockname()[1]) + f"0{blank}0")
+        finally:
+            ended.set()
+            talking.join()
+        top.expect(row.format(busy.getsockname()[1]) + f"0{blank}0")
+        top.type("O")
+        top.expect("by out/s")
+        top.type("h")
+        top.expect("bytes out a second")
+        top.type("qq")
+        assert top.wait() == 0
+
+
 @case("top: k ends the chosen session, once it was confirmed, and no other")
 def kill_with_a_key():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:

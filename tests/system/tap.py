@@ -10,7 +10,8 @@
         run()
 
 A case passes when it returns, fails when it raises or takes longer than its limit, and is skipped
-when it raises Skip with the reason. `python3 tests/system/FILE.py WORD…` runs the cases whose name
+when it raises Skip with the reason. `@covers("F05", "F32")` above a case puts those rows of
+tests/FAILURES.md behind its name. `python3 tests/system/FILE.py WORD…` runs the cases whose name
 contains one of the words. The exit status is 1 when a case failed. TEST_SLOWNESS in the environment
 multiplies every time limit, for builds that run slower than people's (sanitizers, valgrind).
 """
@@ -36,6 +37,18 @@ def case(name, limit=30):
         return function
 
     return declare
+
+
+def covers(*rows):
+    """Says which rows of tests/FAILURES.md a case shows; it stands above @case."""
+
+    def mark(function):
+        name, limit, _ = _cases[-1]
+        assert _cases[-1][2] is function, f"@covers above {function.__name__} is not above its @case"
+        _cases[-1] = (f"{name} [{' '.join(rows)}]", limit, function)
+        return function
+
+    return mark
 
 
 def scaled(seconds):

@@ -68,6 +68,11 @@ tests_unit_test_channel_SOURCES = tests/unit/test-channel.c
 tests_unit_test_channel_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_channel_LDADD = src/channel/libchannel.a src/base/libbase.a $(CHECK_LIBS)
 
+unit_tests += tests/unit/test-pool
+tests_unit_test_pool_SOURCES = tests/unit/test-pool.c src/listener/pool_rule.c
+tests_unit_test_pool_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_pool_LDADD = $(CHECK_LIBS)
+
 unit_tests += tests/unit/test-heritage
 tests_unit_test_heritage_SOURCES = tests/unit/test-heritage.c \
 	src/master/heritage.c src/master/heritage_check.c
@@ -81,8 +86,10 @@ tests_unit_test_client_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_LDADD = src/client/libclient.a src/base/libbase.a $(CHECK_LIBS)
 
 unit_tests += tests/unit/test-ctl
-tests_unit_test_ctl_SOURCES = tests/unit/test-ctl.c \
-	src/ctl/document.c src/ctl/format.c src/ctl/json.c src/ctl/json_scan.c src/ctl/select.c
+tests_unit_test_ctl_SOURCES = tests/unit/test-ctl.c tests/unit/test-ctl.h \
+	tests/unit/test-ctl-document.c tests/unit/test-ctl-top.c \
+	src/ctl/columns.c src/ctl/document.c src/ctl/format.c src/ctl/json.c src/ctl/json_scan.c \
+	src/ctl/rates.c src/ctl/select.c
 tests_unit_test_ctl_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_ctl_LDADD = src/base/libbase.a $(CHECK_LIBS)
 

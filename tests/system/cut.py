@@ -1,0 +1,166 @@
+"""Networks that are cut while clients are connected: the peer vanishes, and nothing says so.
+
+The whole test runs in a network namespace of its own, which any user may make where the kernel lets
+him; nftables drops there what clients send.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+from clients import asks, connect, exchange, read_exactly
+from harness import IS_ROOT, Daemon, free_port
+from tap import Skip, case, covers, note, run, scaled
+
+INSIDE = "TEST_NETWORK"  # in the environment: whether the namespace could be made
+TIMEOUT = 2  # seconds: tcp_user_timeout
+
+
+def enter_namespace():
+    """Runs this program again where it may do with the network what it likes."""
+    own = ["unshare", "--net"] + ([] if IS_ROOT else ["--map-current-user", "--keep-caps"])
+    trial = subprocess.run([*own, "ip", "link", "set", "lo", "up"], capture_output=True, text=True)
+    os.environ[INSIDE] = trial.stderr.strip() if trial.returncode else "yes"
+    if trial.returncode == 0:
+        os.execvp(own[0], [*own, sys.executable, *sys.argv])
+
+
+def nft(rules):
+    subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+
+
+@contextlib.contextmanager
+def filtered(port, clients, verdict, ours="dport", theirs="sport"):
+    """What these clients send to the port meets this verdict; or what they get from there."""
+    sources = ", ".join(str(client.getsockname()[1]) for client in clients)
+    nft(f"""
+        table inet cut {{
+            chain arriving {{
+                type filter hook input priority filter; policy accept;
+                tcp {ours} {port} tcp {theirs} {{ {sources} }} {verdict}
+            }}
+        }}""")
+    try:
+        yield
+    finally:
+        nft("delete table inet cut")
+
+
+@contextlib.contextmanager
+def serving(**keys):
+    """A daemon in the namespace, and the port of its echo."""
+    if os.environ.get(INSIDE) != "yes":
+        raise Skip(f"no network namespace can be made here: {os.environ.get(INSIDE)}")
+    if not shutil.which("nft"):
+        raise Skip("nftables is not installed")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with Daemon() as daemon:
+        port = free_port()
+        limits = {"write_timeout": "1s", "tcp_user_timeout": f"{TIMEOUT}s"}
+        daemon.configure({"echo": dict(limits, listen=f"127.0.0.1:{port}", **keys)})
+        # Without the rights over the namespace, which the daemon has no use for.
+        drop = [] if IS_ROOT else ["setpriv", "--inh-caps=-all", "--ambient-caps=-all"]
+        daemon.start(wrapper=drop)
+        yield daemon, port
+
+
+def connected(crowd, port, count):
+    clients = [crowd.enter_context(connect(port)) for _ in range(count)]
+    for client in clients:
+        client.sendall(b"hello")
+    for client in clients:
+        assert read_exactly(client, 5).lower() == b"hello"
+    return clients
+
+
+def expect_lost(daemon, count, limit):
+    """So many are given up by that limit in seconds and one more, and not before the timeout."""
+    begin = time.monotonic()
+    daemon.expect("session end: echo .*: peer vanished", count=count, seconds=limit + 3)
+    took = time.monotonic() - begin
+    note(f"the last of {count} was given up after {took:.2f} s")
+    assert TIMEOUT - 0.5 < took < limit + scaled(1), took
+    daemon.expect_no_zombie()
+    daemon.check()
+
+
+@covers("F33")
+@case("twenty clients vanish with answers under way: gone after tcp_user_timeout; the others stay")
+def with_bytes():
+    # The answers leave when the network is cut already.
+    with serving(handler="upper", delay="500ms") as (daemon, port), contextlib.ExitStack() as crowd:
+        stays, *vanish = connected(crowd, port, 21)
+        for client in vanish:
+            client.sendall(b"is there anybody?")
+        with filtered(port, vanish, "drop"):
+            expect_lost(daemon, len(vanish), 0.5 + TIMEOUT)
+            assert asks(stays, b"still here") == b"STILL HERE"
+            assert exchange(port, b"new") == b"NEW"
+
+
+@covers("F33")
+@case("twenty silent clients vanish: found out by probes, gone after tcp_user_timeout")
+def in_silence():
+    with serving(keepalive_time="1s", keepalive_interval="1s") as (daemon, port):
+        with contextlib.ExitStack() as crowd:
+            stays, *vanish = connected(crowd, port, 21)
+            with filtered(port, vanish, "drop"):
+                # The probe that is not answered any more is sent within a second.
+                expect_lost(daemon, len(vanish), 1 + TIMEOUT)
+                assert asks(stays, b"still here") == b"still here"
+
+
+@covers("F33")
+@case("a pool's processes whose clients vanish serve the next ones")
+def in_a_pool():
+    pool = {"process_model": "prefork", "start_servers": 3, "instances": 3, "max_spare": 3}
+    with serving(keepalive_time="1s", keepalive_interval="1s", **pool) as (daemon, port):
+        with contextlib.ExitStack() as crowd:
+            daemon.announce("throttled begin: echo: instances")
+            vanish = connected(crowd, port, 3)
+            workers = {one.pid for one in daemon.processes("session")}
+            with filtered(port, vanish, "drop"):
+                waiting = crowd.enter_context(connect(port))
+                waiting.sendall(b"hello")
+                expect_lost(daemon, len(vanish), 1 + TIMEOUT)
+                assert waiting.recv(5) == b"hello"
+                assert {one.pid for one in daemon.processes("session")} == workers
+
+
+@covers("F33")
+@case("a cut that is shorter than tcp_user_timeout costs nothing but time")
+def short_cut():
+    with serving(handler="upper", delay="300ms") as (daemon, port), contextlib.ExitStack() as crowd:
+        clients = connected(crowd, port, 5)
+        for client in clients:
+            client.sendall(b"are you there?")
+        with filtered(port, clients, "drop"):
+            time.sleep(1)
+        for client in clients:
+            assert read_exactly(client, 14) == b"ARE YOU THERE?"
+        assert not daemon.said("session end"), daemon.log.lines
+
+
+@covers("F32")
+@case("a firewall that answers for the clients with resets: their sessions end at once, as reset")
+def reset_on_the_way():
+    with serving(handler="upper", delay="300ms") as (daemon, port), contextlib.ExitStack() as crowd:
+        stays, *hit = connected(crowd, port, 21)
+        for client in hit:
+            client.sendall(b"are you there?")
+        with filtered(port, hit, "reject with tcp reset", ours="sport", theirs="dport"):
+            begin = time.monotonic()
+            daemon.expect("session end: echo .*: connection reset", count=len(hit), seconds=2)
+            took = time.monotonic() - begin
+            assert took < 0.3 + scaled(0.5), took
+            assert asks(stays, b"still here") == b"STILL HERE"
+        daemon.wait_sessions(1)
+
+
+if __name__ == "__main__":
+    if INSIDE not in os.environ:
+        enter_namespace()
+    run()
