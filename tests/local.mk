@@ -16,5 +16,6 @@ include tests/checks/local.mk
 include tests/boot/local.mk
 include tests/bench/local.mk
 include tests/soak/local.mk
+include tests/fuzz/local.mk
 # With programs that a build does without: ./runtests.
-EXTRA_DIST += tests/fuzz/http.c tests/browser/browser.py tests/browser/page.py
+EXTRA_DIST += tests/browser/browser.py tests/browser/page.py

@@ -25,17 +25,21 @@ size_t text_utf8(const char *bytes, size_t length)
     return size;
 }
 
+bool text_is_control(const char *character, size_t size)
+{
+    unsigned char first = (unsigned char)character[0];
+
+    if (size == 1)
+        return first < 0x20 || first == 0x7f;
+    return size == 2 && first == 0xc2 && (unsigned char)character[1] < 0xa0;
+}
+
 /* The length of the character at `bytes` if it can be shown as it is, else 0. */
 static size_t showable(const char *bytes, size_t length)
 {
     size_t size = text_utf8(bytes, length);
 
-    if (size == 1)
-        return (unsigned char)*bytes >= 0x20 && !strchr("\"\\\x7f", *bytes);
-    /* U+0080 to U+009F are control characters too. */
-    if (size == 2 && (unsigned char)bytes[0] == 0xc2 && (unsigned char)bytes[1] < 0xa0)
-        return 0;
-    return size;
+    return !size || text_is_control(bytes, size) || *bytes == '"' || *bytes == '\\' ? 0 : size;
 }
 
 const char *text_escape(const char *bytes, size_t length, char *out, size_t size)

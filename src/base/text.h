@@ -42,6 +42,9 @@ const char *text_escape(const char *bytes, size_t length, char *out, size_t size
 
 /* The size of the well-formed UTF-8 character at `bytes` (RFC 3629), or 0 where there is none. */
 size_t text_utf8(const char *bytes, size_t length);
+/* Whether that character, of so many bytes, is a control character: U+0000 to U+001F and U+007F to
+ * U+009F. A terminal may take those from U+0080 on for the beginning of a command, too. */
+bool text_is_control(const char *character, size_t size);
 
 /* The member of words[0..count-1] that looks most like `word`, or NULL when none is near. */
 const char *text_nearest(const char *word, const char *const *words, size_t count);

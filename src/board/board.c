@@ -244,6 +244,8 @@ void board_block_free(struct board *board, unsigned int block)
     }
     add_to_service(board, &board->blocks[block]);
     uint32_t used = atomic_load(&board->header->blocks_used);
+    if (used > BOARD_BLOCKS) /* listeners could write there */
+        used = BOARD_BLOCKS;
     while (used > 0 && atomic_load(&board->blocks[used - 1].used) == 0)
         used--;
     atomic_store(&board->header->blocks_used, used);

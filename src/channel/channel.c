@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/exitcode.h"
+
 enum { ROOM = 4096 * (int)sizeof(struct record) };
 
 void record_set_text(struct record *record, const char *text)
@@ -101,7 +103,8 @@ int channel_receive(struct channel *channel, struct record *record)
         return errno == EAGAIN ? 0 : -errno;
     if (got == 0)
         return -EPIPE;
-    if (got != (ssize_t)sizeof(*record) || record->version != CHANNEL_VERSION)
+    if (got != (ssize_t)sizeof(*record) || record->version != CHANNEL_VERSION ||
+        record->end >= SESSION_END_COUNT)
         return -EPROTO;
     record->text[sizeof(record->text) - 1] = '\0';
     return 1;

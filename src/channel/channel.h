@@ -89,5 +89,6 @@ int channel_send(struct channel *channel, struct record *record, bool must);
 /* Sends what waits. Returns how many are left, or -errno. */
 int channel_flush(struct channel *channel);
 /* Takes one record: 1, 0 when none is there, -EPIPE when the peer is gone, -EPROTO for a record of
- * another size or version. The text is terminated whatever came. */
+ * another size or version, or with an end that there is not. The text is terminated whatever came.
+ */
 int channel_receive(struct channel *channel, struct record *record);

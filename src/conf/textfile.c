@@ -125,12 +125,6 @@ bool textfile_next(const struct textfile *file, struct textline *line)
     return true;
 }
 
-/* U+0080 to U+009F: a terminal may take them for the beginning of a command. */
-static bool is_c1(const char *character, size_t size)
-{
-    return size == 2 && (unsigned char)character[0] == 0xc2 && (unsigned char)character[1] < 0xa0;
-}
-
 bool textline_check(struct findings *findings, const struct conf_place *place,
                     const struct textline *line)
 {
@@ -141,14 +135,14 @@ bool textline_check(struct findings *findings, const struct conf_place *place,
         return false;
     }
     for (size_t i = 0, size; i < line->length; i += size) {
-        unsigned char byte = (unsigned char)line->text[i];
+        char byte = line->text[i];
         size = text_utf8(line->text + i, line->length - i);
         if (!size)
             findings_error(findings, place, "not UTF-8: \"%s\"",
                            show(line->text, line->length).text);
         else if (byte == '\r')
             findings_error(findings, place, "a carriage return (lines end with LF or CR LF)");
-        else if ((byte < 0x20 && byte != '\t') || byte == 0x7f || is_c1(line->text + i, size))
+        else if (byte != '\t' && text_is_control(line->text + i, size))
             findings_error(findings, place, "a control character: \"%s\"",
                            show(line->text, line->length).text);
         else

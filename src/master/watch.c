@@ -143,14 +143,20 @@ static int64_t find_slot(struct master *master, const struct generation *generat
     return nameless;
 }
 
+/* Rows say it too, but those the listener has written. */
+static uint32_t block_of(const struct master *master, const struct generation *generation)
+{
+    return (uint32_t)(generation - master->generations);
+}
+
 /* Writes the end of a session that its own listener could not report. */
 static void end_orphan(struct master *master, struct generation *generation, uint32_t slot,
                        struct record *record)
 {
     uint64_t now_us = clock_us();
     struct board_row row;
-    if (!board_read(&master->board, slot, &row)) /* its listener was killed while it wrote there */
-        row.block = (uint32_t)(generation - master->generations);
+    board_read(&master->board, slot, &row); /* or its listener was killed while it wrote there */
+    row.block = block_of(master, generation);
     record->bytes_in = row.bytes_in;
     record->bytes_out = row.bytes_out;
     record->turns = row.turns;
@@ -190,7 +196,7 @@ static void orphan_ended(struct master *master, struct generation *generation,
  * is free again, though others of the generation may go on for days. */
 static void settle_reaped(struct master *master, struct generation *generation)
 {
-    unsigned int index = (unsigned int)(generation - master->generations);
+    unsigned int index = block_of(master, generation);
     int64_t slot = -1;
     while ((slot = board_next(&master->board, index, slot)) >= 0) {
         const struct board_slot *row = &master->board.slot[slot];
@@ -199,6 +205,7 @@ static void settle_reaped(struct master *master, struct generation *generation)
             continue;
         if (row->pid == generation->last_ended &&
             board_read(&master->board, (uint32_t)slot, &told)) {
+            told.block = index;
             board_slot_end(&master->board, (uint32_t)slot, &told, generation->last_end, clock_us());
             continue;
         }

@@ -27,8 +27,8 @@ static void escape(struct buffer *out, const char *text, size_t length,
     const char *end = text + length, *at = text;
     while (at < end) {
         size_t size = text_utf8(at, (size_t)(end - at));
-        bool control = size == 1 && ((unsigned char)*at < ' ' || *at == 0x7f);
-        const char *instead = size == 0 || control ? "\xef\xbf\xbd" : find(table, *at);
+        bool bad = size == 0 || text_is_control(at, size);
+        const char *instead = bad ? "\xef\xbf\xbd" : find(table, *at);
         if (instead != NULL) {
             buffer_add(out, text, (size_t)(at - text));
             buffer_text(out, instead);

@@ -109,6 +109,15 @@ START_TEST(there_are_blocks_for_256_generations_and_no_more)
 }
 END_TEST
 
+START_TEST(a_number_of_blocks_that_cannot_be_is_not_believed)
+{
+    unsigned int block = (unsigned int)board_block_take(&board, 1, 0);
+    atomic_store(&board.header->blocks_used, UINT32_MAX);
+    board_block_free(&board, block);
+    ck_assert_uint_eq(board.header->blocks_used, 0);
+}
+END_TEST
+
 START_TEST(live_sessions_of_a_service_are_counted_over_its_generations)
 {
     int a = board_block_take(&board, 1, 4), b = board_block_take(&board, 2, 4);
@@ -414,6 +423,7 @@ int main(void)
     tcase_add_test(cases, a_freed_generation_gives_all_its_chunks_back);
     tcase_add_test(cases, the_slots_of_a_generation_are_found_among_those_of_others);
     tcase_add_test(cases, there_are_blocks_for_256_generations_and_no_more);
+    tcase_add_test(cases, a_number_of_blocks_that_cannot_be_is_not_believed);
     tcase_add_test(cases, live_sessions_of_a_service_are_counted_over_its_generations);
     tcase_add_test(cases, a_row_shows_what_both_halves_say);
     tcase_add_test(cases, a_session_that_never_ends_its_write_marks_its_row_and_no_other);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/exitcode.h"
 #include "channel/channel.h"
 
 static struct channel up, down;
@@ -126,6 +127,17 @@ START_TEST(a_record_of_another_size_or_version_is_not_believed)
 }
 END_TEST
 
+START_TEST(an_end_that_there_is_not_is_not_believed)
+{
+    struct record record = { .kind = RECORD_SESSION_END, .end = SESSION_END_COUNT - 1 }, got;
+    ck_assert_int_eq(channel_send(&up, &record, false), 0);
+    ck_assert_int_eq(channel_receive(&down, &got), 1);
+    record.end++;
+    ck_assert_int_eq(channel_send(&up, &record, false), 0);
+    ck_assert_int_eq(channel_receive(&down, &got), -EPROTO);
+}
+END_TEST
+
 START_TEST(a_text_without_an_end_is_given_one)
 {
     struct record record = { .version = CHANNEL_VERSION, .kind = RECORD_FAILED }, got;
@@ -147,6 +159,7 @@ int main(void)
     tcase_add_test(cases, a_dead_peer_is_told_from_a_silent_one);
     tcase_add_test(cases, what_a_peer_said_last_arrives_though_it_read_nothing);
     tcase_add_test(cases, a_record_of_another_size_or_version_is_not_believed);
+    tcase_add_test(cases, an_end_that_there_is_not_is_not_believed);
     tcase_add_test(cases, a_text_without_an_end_is_given_one);
     Suite *suite = suite_create("channel");
     suite_add_tcase(suite, cases);
