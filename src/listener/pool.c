@@ -173,6 +173,13 @@ static void look(struct listener *listener)
     atomic_store_explicit(&listener->block->live, pool->busy, memory_order_relaxed);
 }
 
+/* Which limit it is that a full pool has reached. */
+static enum board_cause full_of(const struct listener *listener)
+{
+    uint32_t live = board_service_live(&listener->board, listener->service_index);
+    return live >= listener->service->instances ? CAUSE_INSTANCES : CAUSE_MAX_SESSIONS;
+}
+
 static void tick(struct listener *listener)
 {
     struct pool *pool = &listener->pool;
@@ -194,7 +201,7 @@ static void tick(struct listener *listener)
     pool->batch = figures.batch;
     if (pool_is_full(listener) && listener->block->waiting > 0 &&
         service->over_limit == OVER_LIMIT_DEFER)
-        episode_note(listener, CAUSE_INSTANCES, false, NULL, 0);
+        episode_note(listener, full_of(listener), false, NULL, 0);
 }
 
 bool pool_is_full(const struct listener *listener)
@@ -217,6 +224,9 @@ void pool_keep(struct listener *listener)
     if (pool->shared == NULL || listener->phase == PHASE_WAITING)
         return;
     atomic_store_explicit(&pool->shared->tell, listener->tell, memory_order_relaxed);
+    atomic_store_explicit(&pool->shared->closed,
+                          listener->phase != PHASE_ACCEPTING || listener->paused,
+                          memory_order_relaxed);
     if (listener->now_ms >= pool->look_ms)
         look(listener);
     if (pool->tick_ms == 0) /* the first ones have a second to arrive */

@@ -247,7 +247,10 @@ static void look_at_port(struct worker *worker, struct port *port)
 {
     struct address client = { .kind = ADDRESS_SOCKET, .length = sizeof(client.socket) };
     const struct listener *listener = worker->listener;
-    if (!take_token(worker))
+    /* Where somebody waits at any time, no signal is delivered. */
+    if (atomic_load_explicit(&listener->pool.shared->closed, memory_order_relaxed))
+        worker->left = 0;
+    if (worker->left == 0 || !take_token(worker))
         return;
     int fd = accept4(port->fd, &client.socket.any, &client.length, SOCK_CLOEXEC);
     if (fd >= 0) {

@@ -141,6 +141,8 @@ class Log:
 class Daemon:
     """One daemon: its directory, its configuration, its log and its processes."""
 
+    defaults = {}  # keys of every service that says nothing else
+
     def __init__(self):
         self.directory = tempfile.mkdtemp(prefix="forkechod-test-")
         os.chmod(self.directory, 0o755)
@@ -171,7 +173,7 @@ class Daemon:
     def configure(self, services, daemon=None, defaults=None):
         """Writes the file from dictionaries of keys; `services` by name."""
         text = section("daemon", dict(self.own_options(), **(daemon or {})))
-        text += section("defaults", dict({"per_source": 0}, **(defaults or {})))
+        text += section("defaults", {"per_source": 0, **self.defaults, **(defaults or {})})
         text += "".join(section(f"service {name}", keys) for name, keys in services.items())
         self.write(text)
 

@@ -1,7 +1,7 @@
 # System tests: the real programs, in a directory of their own, on free ports, as any user.
 EXTRA_DIST += tests/system/tap.py tests/system/harness.py tests/system/clients.py \
 	tests/system/processes.py tests/system/manager.py tests/system/shown.py tests/system/sinks.py \
-	tests/system/crowd.py
+	tests/system/crowd.py tests/system/models.py
 
 system_tests = tests/system/forkecho.py tests/system/forkecho-bench.py tests/system/forkechoctl.py
 system_tests += tests/system/classics.py

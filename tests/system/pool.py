@@ -149,40 +149,6 @@ def grows_and_shrinks():
         daemon.check()
 
 
-@case("more clients than `instances` wait in the queue, and there are never more processes")
-def instances_defer():
-    with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        daemon.announce("throttled begin: echo: instances, clients wait")
-        port = serve(daemon, instances=3, start_servers=3)
-        first = crowd_of(crowd, port, 3)
-        waiting = [crowd.enter_context(connect(port)) for _ in range(10)]
-        for client in waiting:
-            client.sendall(b"my turn")
-        daemon.expect("throttled begin: echo: instances")
-        for leaving, client in zip(first + waiting, waiting):
-            leaving.close()
-            assert client.recv(7) == b"my turn"
-            assert len(pool(daemon)) <= 3
-        daemon.expect("throttled end: echo: instances")
-
-
-@case("with over_limit = refuse they are told busy_message, while every worker is busy")
-def instances_refuse():
-    with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        port = serve(daemon, instances=2, start_servers=2, over_limit="refuse",
-                     busy_message=r"busy\r\n")
-        whole(daemon, 2)
-        clients = crowd_of(crowd, port, 2)
-        for number in range(20):
-            with connect(port) as client:
-                client.sendall(bytes(1 + 100 * number))
-                assert read_to_end(client) == b"busy\r\n"
-        daemon.expect(r"refused: echo 127.0.0.1:\d+: instances")
-        expect_answers(clients)
-        clients[0].close()
-        wait_until("there is room again", lambda: exchange(port, b"hello") == b"hello")
-
-
 @case("max_requests = 1 is one process a client, forked ahead; 5 is five")
 def max_requests():
     for limit in (1, 5):
@@ -240,22 +206,6 @@ def pinned():
 # ---- who may come in ----------------------------------------------------------------------------
 
 
-@case("per_source is one number for all processes of the pool, whoever accepts")
-def per_source():
-    with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        port = serve(daemon, start_servers=8, per_source=3, busy_message=r"busy\r\n")
-        whole(daemon, 8)
-        clients = crowd_of(crowd, port, 3)
-        for _ in range(20):
-            with connect(port) as client:
-                assert read_to_end(client) == b"busy\r\n"
-        with connect(port, "127.0.0.2") as other:
-            assert asks(other, b"hello") == b"hello"
-        clients[0].close()
-        wait_until("there is a place again", lambda: exchange(port, b"hello") == b"hello")
-        assert len(daemon.said("refused: echo .*: per_source")) == 1, daemon.said("refused")
-
-
 @case("a worker's death gives back what its client took of per_source")
 def per_source_after_death():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -274,47 +224,6 @@ def per_source_after_death():
                     assert read_to_end(fourth) == b"busy\r\n"
             second.close()
             wait_until("everybody has gone", lambda: len(idle(daemon)) == len(pool(daemon)))
-
-
-@case("the bucket of cps is one for all processes of the pool")
-def cps():
-    with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        daemon.announce("throttled begin: echo: cps")
-        port = serve(daemon, start_servers=8, cps="10 5")
-        whole(daemon, 8)
-        begin = time.monotonic()
-        clients = [crowd.enter_context(connect(port)) for _ in range(25)]
-        for client in clients:
-            client.sendall(b"hello")
-        times = []
-        for client in clients:
-            assert client.recv(5) == b"hello"
-            times.append(time.monotonic() - begin)
-            client.close()
-        assert 1.9 < max(times) < 2 + scaled(1.5), times
-
-
-@case("cps and per_source_rate refuse what is over them, whoever accepts")
-def rates_refuse():
-    with Daemon() as daemon:
-        port = serve(daemon, start_servers=6, cps="1/h 20", over_limit="refuse",
-                     per_source_rate="1/h 3", busy_message=r"busy\r\n")
-        whole(daemon, 6)
-
-        def count(source, clients):
-            answers = []
-            for _ in range(clients):
-                with connect(port, source) as client:
-                    client.sendall(b"hello")
-                    client.shutdown(socket.SHUT_WR)
-                    answers.append(read_to_end(client))
-            return answers.count(b"hello"), answers.count(b"busy\r\n")
-
-        assert count("127.0.0.1", 8) == (3, 5)
-        sums = [count(f"127.0.0.{number}", 3) for number in range(2, 9)]
-        assert sum(served for served, _ in sums) == 17, sums
-        daemon.expect("refused: echo .*: per_source_rate")
-        daemon.expect("refused: echo .*: cps")
 
 
 @case("no_access holds; a refused client that stays does not hold up the worker")
@@ -542,6 +451,31 @@ def reload():
         daemon.expect("session end: echo", 3)
         wait_until("one generation", lambda: len(daemon.processes("listener", "echo")) == 1)
         daemon.check()
+
+
+@case("workers whose queue is never empty take nobody more either, when a pause or a reload says so")
+def long_queue():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        keys = {"instances": 2, "start_servers": 2, "min_spare": 1, "delay": "100ms"}
+        daemon.announce("throttled begin: echo: instances")
+        port = serve(daemon, **keys)
+        workers = whole(daemon, 2)
+        for _ in range(100):
+            client = crowd.enter_context(connect(port))
+            client.sendall(b"hello")
+            client.shutdown(socket.SHUT_WR)
+        daemon.expect("session end", 4)
+        assert daemon.control("pause", "echo")[0] == 0
+        wait_until("they are gone", lambda: not workers & set(pool(daemon)), seconds=1)
+        daemon.mark()
+        assert daemon.control("resume", "echo")[0] == 0
+        daemon.expect("session end", 4)
+        workers = set(pool(daemon))
+        daemon.configure(keys_of(port, idle_timeout="1h", **keys))
+        daemon.reload()
+        wait_until("they are gone", lambda: not workers & set(pool(daemon)), seconds=1)
+        daemon.mark()
+        daemon.expect("session end", 4)
 
 
 @case("reloads under load lose nobody")
