@@ -11,5 +11,8 @@ TESTS += tests/checks/shipped-conf.py tests/checks/manual.py
 dist_check_SCRIPTS += tests/checks/layers.sh tests/checks/documents.sh
 TESTS += tests/checks/layers.sh tests/checks/documents.sh
 
+dist_check_SCRIPTS += tests/checks/libraries.sh
+TESTS += tests/checks/libraries.sh
+
 dist_check_SCRIPTS += tests/checks/shell.sh
 TESTS += tests/checks/shell.sh
