@@ -13,6 +13,7 @@ import time
 import harness
 from clients import Load, asks, connect, exchange, is_refused
 from harness import BUILD, FORKECHOD, IS_ROOT, Daemon, free_port
+from models import case_of_both
 from processes import daemon_processes, descendants, descriptors, wait_until
 from tap import case, note, run, scaled
 
@@ -171,7 +172,7 @@ def send_storm(daemon, port, seconds, each_turn):
     return result
 
 
-@case("USR2 and HUP, both at once and again and again, lose no client", limit=60)
+@case_of_both("USR2 and HUP, both at once and again and again, lose no client", limit=60)
 def storm():
     with installed() as daemon:
         port = free_port()
@@ -243,6 +244,53 @@ def old_and_new():
         wait_until("the old listener has gone", lambda: len(daemon.processes("listener")) == 1)
         assert daemon.listener() != old
         daemon.expect("session end: echo .* client closed, 10 bytes in, 10 bytes out")
+
+
+def workers(daemon):
+    """The processes of a pool by number, and what their titles say: a client, or idle."""
+    return {process.pid: process.title.split()[3] for process in daemon.processes("session", "echo")}
+
+
+@case("a pool: busy workers finish their clients, idle ones give way, and the new pool is whole", limit=60)
+def pools():
+    with installed() as daemon:
+        daemon.announce("session error: echo .*: died by a signal")
+        port = free_port()
+        daemon.configure({"echo": on(port, process_model="prefork", start_servers=6, min_spare=1,
+                                     max_spare=6)})
+        daemon.start()
+        wait_until("the pool is there", lambda: list(workers(daemon).values()) == ["idle"] * 6)
+        talker = Talker(port, 3)
+        talker.start()
+        with connect(port) as doomed, Load("steady", port, 2) as load:
+            assert asks(doomed, b"hello") == b"hello"
+            for turn in range(3):
+                before = workers(daemon)
+                install(daemon)
+                upgrade(daemon)
+                assert runs(daemon)
+                kept = {"%s:%d" % client.getsockname() for client in [doomed, *talker.clients]}
+
+                def has_changed(before=before, kept=kept):
+                    now = workers(daemon)
+                    return ({now.get(pid) for pid in before if pid in now} == kept
+                            and len(now.keys() - before.keys()) == 6)
+
+                wait_until("the pool is the new program's", has_changed)
+                rounds = talker.rounds
+                wait_until("the sessions go on", lambda: talker.rounds > rounds + 2 or talker.lost)
+            result = load.finish()
+            name = "%s:%d" % doomed.getsockname()
+            (pid,) = [pid for pid, title in workers(daemon).items() if title == name]
+            daemon.kill(pid)
+            daemon.expect(rf"session error: echo {name} \[{pid}\]: died by a signal")
+        assert not talker.lost and not result.lost, (talker.lost, result)
+        sessions = talker.finish() + result.answered
+        daemon.expect("session end: echo .* client closed", count=sessions, seconds=10)
+        assert state(daemon) == (0, sessions + 1)
+        wait_until("the old keepers are gone", lambda: len(daemon.processes("listener")) == 1)
+        wait_until("the pool is whole", lambda: list(workers(daemon).values()) == ["idle"] * 6)
+        daemon.check()
 
 
 @case("sessions of a listener that died are waited for, across an upgrade")
