@@ -108,10 +108,11 @@ static int add_override(struct options *options, char *text)
     return 0;
 }
 
-static int add_setting(struct options *options, const char *key, const char *value)
+static int add_setting(struct options *options, const char *section, const char *key,
+                       const char *value)
 {
     char *text = NULL;
-    if (asprintf(&text, "%s=%s", key, value) < 0)
+    if (asprintf(&text, "%s.%s=%s", section, key, value) < 0)
         text = NULL;
     return add_override(options, text);
 }
@@ -120,20 +121,22 @@ static int add_setting(struct options *options, const char *key, const char *val
  * come first, so that -o has the last word. */
 static int set_fileless(struct options *options)
 {
+    const char *handler = options->handler ? options->handler : "echo";
+    const char *name = handler_find(handler) ? handler : "echo"; /* what is none will be told */
     char **given = options->overrides;
     size_t count = options->override_count;
     int status;
 
     options->overrides = NULL;
     options->override_count = 0;
-    status = add_setting(options, "daemon.pid_file", "");
+    status = add_setting(options, "daemon", "pid_file", "");
     if (status == 0)
-        status = add_setting(options, "daemon.control_socket", "");
+        status = add_setting(options, "daemon", "control_socket", "");
     if (status == 0)
-        status = add_setting(options, "echo.handler", options->handler ? options->handler : "echo");
+        status = add_setting(options, name, "handler", handler);
     if (status == 0)
         status =
-            add_setting(options, "echo.listen", options->listen ? options->listen : "127.0.0.1:0");
+            add_setting(options, name, "listen", options->listen ? options->listen : "127.0.0.1:0");
     for (size_t i = 0; i < count && status == 0; i++)
         status = add_override(options, given[i]);
     free(given);

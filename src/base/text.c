@@ -256,3 +256,8 @@ const char *text_format_rate(const struct rate *rate, char *text, size_t size)
         snprintf(text, size, "%" PRIu32 "%s %" PRIu32, rate->tokens, period->suffix, rate->burst);
     return text;
 }
+
+const char *text_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}

@@ -36,6 +36,9 @@ const char *text_format_duration(uint64_t milliseconds, char *text, size_t size)
 const char *text_format_size(uint64_t bytes, char *text, size_t size);
 const char *text_format_rate(const struct rate *rate, char *text, size_t size);
 
+/* What makes a noun behind so many of them right: "" or "s". */
+const char *text_plural(uint64_t count);
+
 /* Copies foreign bytes so that they can be shown: control bytes, quotes, backslashes and what is
  * not UTF-8 become \xHH. Cut with … when too long. Always terminated. Returns `out`. */
 const char *text_escape(const char *bytes, size_t length, char *out, size_t size);

@@ -11,10 +11,10 @@
 #include <stdint.h>
 
 enum {
-    CHANNEL_VERSION = 2,
+    CHANNEL_VERSION = 3,
     CHANNEL_QUEUE_MAX = 4096,
     CHANNEL_RESERVED = 256,
-    CHANNEL_CLIENT_MAX = 64
+    CHANNEL_TEXT_MAX = 192
 };
 
 enum record_kind {
@@ -64,7 +64,7 @@ struct record {
     uint32_t slot;
     uint64_t sockets;
     uint64_t bytes_in, bytes_out, turns, duration_us, count;
-    char text[CHANNEL_CLIENT_MAX]; /* the client's address as shown; FAILED: why */
+    char text[CHANNEL_TEXT_MAX]; /* the client's address as shown; FAILED: why */
 };
 
 /* One end. */

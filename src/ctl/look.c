@@ -104,7 +104,8 @@ static void print_service(const struct document_service *service, const struct p
 static void print_remarks(const struct document_service *service, const struct paint *paint)
 {
     if (service->has_pool) {
-        printf("  %s: %llu workers, %llu idle", service->name, (unsigned long long)service->workers,
+        printf("  %s: %llu worker%s, %llu idle", service->name,
+               (unsigned long long)service->workers, text_plural(service->workers),
                (unsigned long long)service->idle);
         if (service->scale > 0)
             printf(", %sscaled to %llu%s", paint->warn, (unsigned long long)service->scale,
@@ -114,8 +115,9 @@ static void print_remarks(const struct document_service *service, const struct p
     if (service->refused_most != NULL)
         printf("  %s: refused most for %s\n", service->name, service->refused_most);
     if (service->records_dropped > 0)
-        printf("  %s%s: %llu sessions ended without a log line%s\n", paint->warn, service->name,
-               (unsigned long long)service->records_dropped, paint->plain);
+        printf("  %s%s: %llu session%s ended without a log line%s\n", paint->warn, service->name,
+               (unsigned long long)service->records_dropped, text_plural(service->records_dropped),
+               paint->plain);
 }
 
 static void print_counts(const char *title, const struct document_counts *counts)

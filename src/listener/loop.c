@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "base/title.h"
 #include "session/session.h"
 #include "sys/streams.h"
@@ -183,7 +184,8 @@ void loop_show_title(const struct listener *listener)
     uint32_t live = pool->shared != NULL ? pool->busy : listener->children.live;
 
     if (pool->shared != NULL)
-        snprintf(workers, sizeof(workers), " %u workers", listener->children.live);
+        snprintf(workers, sizeof(workers), " %u worker%s", listener->children.live,
+                 text_plural(listener->children.live));
     snprintf(title, sizeof(title), "forkechod: listener %s [%u/%u]%s%s",
              listener->service->service_name, live, listener->service->instances, workers,
              listener->phase == PHASE_DRAINING ? " finishing"

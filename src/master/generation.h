@@ -40,7 +40,7 @@ struct generation {
     enum session_end last_end;
     bool stuck;  /* it gave no sign of life, and was killed */
     bool failed; /* it said why it could not go on, in `reason` */
-    char reason[CHANNEL_CLIENT_MAX];
+    char reason[CHANNEL_TEXT_MAX];
 };
 
 /* What every listener is started with. */

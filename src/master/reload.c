@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/text.h"
 #include "log/log.h"
 #include "sys/daemonize.h"
 
@@ -185,7 +186,8 @@ static void accepted(struct master *master)
     } else {
         if (!upgrade_is_done(master))
             atomic_fetch_add(&master->board.header->reloads, 1);
-        log_event(EVENT_RELOAD_OK, NULL, "%zu services", master->conf->count);
+        log_event(EVENT_RELOAD_OK, NULL, "%zu service%s", master->conf->count,
+                  text_plural(master->conf->count));
         control_answer(master, true, &master->reload.remarks, NULL);
         report_reloaded(master);
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/title.h"
 #include "log/log.h"
 #include "sys/daemonize.h"
@@ -67,17 +68,12 @@ void report_level(struct master *master)
     master_show(master);
 }
 
-static void plural(char *text, size_t size, unsigned int count, const char *word)
-{
-    snprintf(text, size, "%u %s%s", count, word, count == 1 ? "" : "s");
-}
-
 static void summarize(const struct master *master, char *text, size_t size)
 {
-    char services[32], sessions[32];
-    plural(services, sizeof(services), (unsigned int)master->conf->count, "service");
-    plural(sessions, sizeof(sessions), board_live_now(&master->board), "session");
-    snprintf(text, size, "%s, %s", services, sessions);
+    size_t services = master->conf->count;
+    uint32_t sessions = board_live_now(&master->board);
+    snprintf(text, size, "%zu service%s, %u session%s", services, text_plural(services), sessions,
+             text_plural(sessions));
 }
 
 /* One line a bound address: `NAME ADDRESS`. */
@@ -183,8 +179,8 @@ void report_record(struct master *master, const struct generation *generation,
         log_event(EVENT_REFUSED, &details, "%s %s: %s", service, record->text, cause);
         break;
     case RECORD_REFUSED_END:
-        log_event(EVENT_REFUSED_END, &details, "%s: %s, %llu clients in %.1f s", service, cause,
-                  (unsigned long long)record->count, seconds);
+        log_event(EVENT_REFUSED_END, &details, "%s: %s, %llu client%s in %.1f s", service, cause,
+                  (unsigned long long)record->count, text_plural(record->count), seconds);
         break;
     case RECORD_THROTTLE_BEGIN:
         log_event(EVENT_THROTTLE_BEGIN, &details, "%s: %s%s%s, clients wait", service, cause,
@@ -192,8 +188,8 @@ void report_record(struct master *master, const struct generation *generation,
                   record->error != 0 ? strerror(record->error) : "");
         break;
     case RECORD_THROTTLE_END:
-        log_event(EVENT_THROTTLE_END, &details, "%s: %s, %llu times in %.1f s", service, cause,
-                  (unsigned long long)record->count, seconds);
+        log_event(EVENT_THROTTLE_END, &details, "%s: %s, %llu time%s in %.1f s", service, cause,
+                  (unsigned long long)record->count, text_plural(record->count), seconds);
         break;
     case RECORD_LOST:
         log_event(EVENT_LOST, &details, "%s %s: %s: %s", service, record->text, cause,

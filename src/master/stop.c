@@ -1,5 +1,6 @@
 #include "master/state.h"
 
+#include "base/text.h"
 #include "log/log.h"
 
 /* How long a socket that goes away may be emptied first, and what KILL gives TERM. */
@@ -51,7 +52,8 @@ void stop_begin(struct master *master, bool at_once)
     if (master->life != LIFE_DRAINS) {
         upgrade_abandon(master);
         systemd_stopping("stopping");
-        log_event(EVENT_STOP, NULL, "%u sessions, %s", board_live_now(&master->board),
+        uint32_t live = board_live_now(&master->board);
+        log_event(EVENT_STOP, NULL, "%u session%s, %s", live, text_plural(live),
                   at_once  ? "ended at once"
                   : delays ? "which may finish; clients are taken for drain_delay"
                            : "which may finish");

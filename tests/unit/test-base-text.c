@@ -12,6 +12,14 @@
 
 static const char *hint;
 
+START_TEST(one_is_no_plural)
+{
+    ck_assert_str_eq(text_plural(0), "s");
+    ck_assert_str_eq(text_plural(1), "");
+    ck_assert_str_eq(text_plural(2), "s");
+}
+END_TEST
+
 START_TEST(counts_are_whole_decimal_numbers)
 {
     static const char *const wrong[] = { "",   "12abc", "abc", "010",  "-1", "+1",
@@ -339,6 +347,7 @@ TCase *text_cases(void)
     tcase_add_test(cases, long_foreign_bytes_are_cut_between_characters);
     tcase_add_test(cases, a_misspelt_word_finds_its_neighbour);
     tcase_add_test(cases, a_buffer_grows_and_tells_what_it_could_not_hold);
+    tcase_add_test(cases, one_is_no_plural);
     tcase_add_test(cases, a_date_is_that_of_the_calendar);
     return cases;
 }

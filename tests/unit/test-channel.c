@@ -47,11 +47,11 @@ END_TEST
 START_TEST(a_text_that_is_too_long_is_cut)
 {
     struct record record = { .kind = RECORD_FAILED };
-    char text[2 * CHANNEL_CLIENT_MAX];
+    char text[2 * CHANNEL_TEXT_MAX];
     memset(text, 'x', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
     record_set_text(&record, text);
-    ck_assert_uint_eq(strlen(record.text), CHANNEL_CLIENT_MAX - 1);
+    ck_assert_uint_eq(strlen(record.text), CHANNEL_TEXT_MAX - 1);
 }
 END_TEST
 
