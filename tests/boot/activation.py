@@ -5,7 +5,7 @@ import re
 from machine import Machine, wait_until
 from clients import asks, connect, exchange, is_refused, read_to_end
 from processes import status
-from tap import case, run
+from tap import case, covers, run
 
 DROP_IN = "/usr/share/doc/forkechod/examples/socket-only.conf"
 HANDLERS = ("discard", "chargen", "daytime", "time", "upper", "next")
@@ -136,6 +136,7 @@ def hardening():
     assert float(re.search(r"exposure level for \S+: ([0-9.]+)", text)[1]) <= 1.1, text
 
 
+@covers("F39")
 @case("a Type=forking unit with a socket is served too, or says at once why not", 60)
 def forking_with_socket():
     machine.run("systemctl stop forkechod.socket forkechod.service 'forkechod-*.socket'")

@@ -8,7 +8,7 @@ import time
 from machine import Machine, wait_until
 from clients import Load, exchange
 from processes import descendants
-from tap import case, note, run, scaled
+from tap import case, covers, note, run, scaled
 
 ECHO = "127.0.0.1:7"
 CLIENTS = 600
@@ -66,6 +66,7 @@ def reload_with(name):
     assert exchange("127.0.0.1:4001", b"hello") == b"HELLO"
 
 
+@covers("F46")
 @case("journald stopped: 600 clients, reload and watchdog go on; what is dropped is counted", 120)
 def journald_stopped():
     since = time.time()
@@ -84,6 +85,7 @@ def journald_stopped():
     wait_accounted(lambda: lines_since(since), 2 * CLIENTS + MORE_THAN_WAIT + 1)
 
 
+@covers("F47")
 @case("journald restarted in the middle: nobody notices, and lines come back", 120)
 def journald_restarted():
     with Load("steady", ECHO, 4) as load:
@@ -133,6 +135,7 @@ def syslog_gone():
     machine.run("rm /etc/forkechod.conf.d/log.conf; systemctl reload forkechod")
 
 
+@covers("F48")
 @case("stderr on a full disk: clients and a reload go on; what is dropped is counted", 120)
 def stderr_full():
     machine.run("mkdir -p /run/small && mount -t tmpfs -o size=16k tmpfs /run/small")

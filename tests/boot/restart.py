@@ -6,7 +6,7 @@ import time
 
 from machine import Machine, kill_and_wait, wait_until
 from clients import Load, asks, connect, exchange
-from tap import case, note, run, scaled
+from tap import case, covers, note, run, scaled
 
 ECHO = "127.0.0.1:7"
 SOCKET_PATH = "/run/forkechod/echo"
@@ -43,6 +43,7 @@ def expect_nothing_lost(where):
     assert result.answered > 100, result
 
 
+@covers("F60")
 @case("systemctl restart: no TCP client is refused or cut, the slowest waits less than 3 s", 60)
 def restart_tcp():
     expect_nothing_lost(ECHO)
@@ -70,6 +71,7 @@ def store_forgets():
     machine.run("systemctl reload forkechod")
 
 
+@covers("F20")
 @case("the master killed: its successor serves within a second, sessions finish", 60)
 def master_killed():
     with connect(ECHO) as client:
@@ -108,6 +110,7 @@ def master_killed_under_load():
     machine.run("systemctl reset-failed forkechod")
 
 
+@covers("F62")
 @case("the master killed twenty times in a row: it comes back every time", 120)
 def master_killed_often():
     for _ in range(20):
@@ -117,6 +120,7 @@ def master_killed_often():
     machine.run("systemctl reset-failed forkechod")
 
 
+@covers("F61")
 @case("a master that hangs is replaced by systemd's watchdog", 60)
 def watchdog():
     with machine.drop_in("WatchdogSec=3s"):
@@ -158,6 +162,7 @@ def hup_to_all():
     assert serves()
 
 
+@covers("F60")
 @case("with forkechod.socket: systemctl restart loses nobody either", 60)
 def restart_with_socket():
     machine.run("systemctl stop forkechod; systemctl start forkechod.socket")

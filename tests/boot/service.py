@@ -7,7 +7,7 @@ import time
 from machine import Machine, taken, wait_until
 from clients import asks, connect, exchange, is_refused
 from processes import status
-from tap import case, run
+from tap import case, covers, run
 
 CAP_NET_BIND_SERVICE = 1 << 10
 
@@ -69,6 +69,7 @@ def status_service():
     assert machine.out("stat --format=%a,%U /run/forkechod/status") == "600,forkechod"
 
 
+@covers("F42")
 @case("the master has the one capability that it needs; listener and session have none")
 def capabilities():
     with connect("127.0.0.1:7") as client:
@@ -142,6 +143,7 @@ def reload_bad():
     assert "reload" not in machine.show("StatusText")
 
 
+@covers("F56")
 @case("twenty reloads, good and bad in turn, each come back with the right status", limit=90)
 def reload_statuses():
     for turn in range(20):
@@ -189,6 +191,7 @@ def stop_idle():
     machine.run("systemctl start forkechod")
 
 
+@covers("F58")
 @case("a stop lets a session finish, and ends it after graceful_timeout", limit=60)
 def stop_draining():
     assert hand_in("[daemon]\ngraceful_timeout = 3s\n").returncode == 0
@@ -209,6 +212,7 @@ def stop_draining():
     machine.run("rm /etc/forkechod.conf.d/test.conf; systemctl start forkechod")
 
 
+@covers("F59")
 @case("a long drain outlives TimeoutStopSec, because the daemon asks for the time", limit=60)
 def stop_extended():
     assert hand_in("[daemon]\ngraceful_timeout = 6s\n").returncode == 0
@@ -223,6 +227,7 @@ def stop_extended():
     machine.run("rm /etc/forkechod.conf.d/test.conf; systemctl start forkechod")
 
 
+@covers("F62")
 @case("a bad file fails the start with its mistakes, and systemd does not try again")
 def start_bad():
     machine.run("systemctl stop forkechod")

@@ -8,7 +8,7 @@ import time
 from machine import Machine, kill_and_wait, taken, wait_until
 from clients import Load, asks, connect, exchange, is_refused
 from processes import status
-from tap import case, note, run
+from tap import case, covers, note, run
 
 SCRIPT = "/etc/init.d/forkechod"
 PID_FILE = "/run/forkechod/forkechod.pid"
@@ -55,6 +55,7 @@ def privileges():
                 assert facts["NoNewPrivs"] == "1"
 
 
+@covers("F65")
 @case("start while it runs: 0, and the daemon is the same")
 def start_running():
     before = machine.master()
@@ -141,6 +142,7 @@ def package():
     assert running == os.stat(machine.path("/usr/sbin/forkechod")).st_ino
 
 
+@covers("F65")
 @case("stop: 0, nothing of the daemon is left, and the port is free")
 def stop():
     assert lsb("stop") == 0
@@ -149,6 +151,7 @@ def stop():
     assert is_refused(ECHO)
 
 
+@covers("F65")
 @case("stopped: status 3, stop 0, reload 7, try-restart 0 and nothing is started")
 def when_stopped():
     assert lsb("status") == 3
@@ -159,6 +162,7 @@ def when_stopped():
     assert not machine.daemon()
 
 
+@covers("F65")
 @case("status of a daemon that died: 1; start and stop then work as ever")
 def dead_with_pid_file():
     assert lsb("start") == 0

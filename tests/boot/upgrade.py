@@ -6,7 +6,7 @@ import time
 from machine import Machine, wait_until
 from clients import Load, asks, connect, exchange, is_refused
 from processes import status
-from tap import case, note, run, scaled
+from tap import case, covers, note, run, scaled
 
 ECHO = "127.0.0.1:7"
 SOCKET_PATH = "/run/forkechod/echo"
@@ -44,6 +44,7 @@ def upgrade_by_signal():
     wait_until("it is upgraded", lambda: upgrades() > before, 15)
 
 
+@covers("F57")
 @case("systemctl kill -s USR2 and forkechoctl upgrade, under load: nobody is lost", 120)
 def under_load():
     before, of_kernel = manager(), facts()

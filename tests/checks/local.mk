@@ -8,6 +8,11 @@ EXTRA_DIST += tests/checks/options.py
 dist_check_SCRIPTS += tests/checks/shipped-conf.py tests/checks/manual.py
 TESTS += tests/checks/shipped-conf.py tests/checks/manual.py
 
+# The list of failures against the tests that show them.
+EXTRA_DIST += tests/FAILURES.md
+dist_check_SCRIPTS += tests/checks/failures.py
+TESTS += tests/checks/failures.py
+
 dist_check_SCRIPTS += tests/checks/layers.sh tests/checks/documents.sh
 TESTS += tests/checks/layers.sh tests/checks/documents.sh
 

@@ -8,7 +8,7 @@ from clients import asks, connect, exchange, is_refused, read_exactly
 from harness import Daemon, forkechod, free_port
 from manager import listening, passing
 from processes import daemon_processes, reap_orphans, wait_until
-from tap import case, run
+from tap import case, covers, run
 
 
 def expect_refused_start(daemon, status, *words, **start):
@@ -129,6 +129,7 @@ def first_clients():
                     client.close()
 
 
+@covers("F39")
 @case("the sockets come through the double fork")
 def detached():
     with Daemon() as daemon, listening(free_port()) as one, listening(free_port()) as two:
@@ -147,6 +148,7 @@ def for_another():
         assert daemon.addresses == {"echo": [f"127.0.0.1:{port}"]}, daemon.output
 
 
+@covers("F63")
 @case("no variable of the service manager reaches listeners and sessions")
 def variables_end_here():
     with Daemon() as daemon, listening(free_port()) as server:

@@ -6,7 +6,7 @@ import time
 from clients import asks, connect, exchange, read_exactly, read_to_end
 from harness import SOURCE, Daemon, free_port
 from processes import wait_until
-from tap import case, run, scaled
+from tap import case, covers, run, scaled
 
 
 def start_classics(daemon):
@@ -107,6 +107,7 @@ def upper_answers():
         )
 
 
+@covers("F35")
 @case("6666: the daemon restarts on the port at once")
 def upper_restarts():
     for _ in range(3):
@@ -118,6 +119,7 @@ def upper_restarts():
             daemon.stop()
 
 
+@covers("F29")
 @case("7777: 64 bytes sent as 64 segments come back, all and in order")
 def plain_answers():
     sent = bytes(range(192, 256))

@@ -13,7 +13,7 @@ from clients import Load, asks, connect, exchange, is_refused, read_to_end
 from harness import FORKECHOCTL, IS_ROOT, Daemon, free_port, ordinary
 from manager import listening
 from processes import wait_until
-from tap import Skip, case, note, run, scaled
+from tap import Skip, case, covers, note, run, scaled
 
 
 def serve(daemon, services=None, options=None, **keys):
@@ -367,6 +367,7 @@ def kill():
         daemon.check()
 
 
+@covers("F17")
 @case("a session that does not hear TERM is killed when it is asked for again")
 def kill_twice():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:

@@ -5,27 +5,16 @@ him; nftables drops there what clients send.
 """
 
 import contextlib
-import os
 import shutil
 import subprocess
-import sys
 import time
 
+import namespaces
 from clients import asks, connect, exchange, read_exactly
-from harness import IS_ROOT, Daemon, free_port
+from harness import Daemon, free_port
 from tap import Skip, case, covers, note, run, scaled
 
-INSIDE = "TEST_NETWORK"  # in the environment: whether the namespace could be made
 TIMEOUT = 2  # seconds: tcp_user_timeout
-
-
-def enter_namespace():
-    """Runs this program again where it may do with the network what it likes."""
-    own = ["unshare", "--net"] + ([] if IS_ROOT else ["--map-current-user", "--keep-caps"])
-    trial = subprocess.run([*own, "ip", "link", "set", "lo", "up"], capture_output=True, text=True)
-    os.environ[INSIDE] = trial.stderr.strip() if trial.returncode else "yes"
-    if trial.returncode == 0:
-        os.execvp(own[0], [*own, sys.executable, *sys.argv])
 
 
 def nft(rules):
@@ -52,8 +41,7 @@ def filtered(port, clients, verdict, ours="dport", theirs="sport"):
 @contextlib.contextmanager
 def serving(**keys):
     """A daemon in the namespace, and the port of its echo."""
-    if os.environ.get(INSIDE) != "yes":
-        raise Skip(f"no network namespace can be made here: {os.environ.get(INSIDE)}")
+    namespaces.needed()
     if not shutil.which("nft"):
         raise Skip("nftables is not installed")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -61,9 +49,7 @@ def serving(**keys):
         port = free_port()
         limits = {"write_timeout": "1s", "tcp_user_timeout": f"{TIMEOUT}s"}
         daemon.configure({"echo": dict(limits, listen=f"127.0.0.1:{port}", **keys)})
-        # Without the rights over the namespace, which the daemon has no use for.
-        drop = [] if IS_ROOT else ["setpriv", "--inh-caps=-all", "--ambient-caps=-all"]
-        daemon.start(wrapper=drop)
+        daemon.start(wrapper=namespaces.powerless())
         yield daemon, port
 
 
@@ -161,6 +147,5 @@ def reset_on_the_way():
 
 
 if __name__ == "__main__":
-    if INSIDE not in os.environ:
-        enter_namespace()
+    namespaces.enter("--net")
     run()

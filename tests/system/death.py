@@ -11,7 +11,7 @@ import time
 from clients import Load, asks, connect, exchange, is_refused
 from harness import IS_ROOT, Daemon, free_port
 from processes import daemon_processes, descriptors, reap_orphans, status, wait_until
-from tap import Skip, case, note, run, scaled
+from tap import Skip, case, covers, note, run, scaled
 
 DIED = "listener died: service echo: killed by signal 9"
 
@@ -86,6 +86,7 @@ def killed_under_load():
         assert result.answered < len(lines) <= result.answered + result.lost + 1, len(lines)
 
 
+@covers("F24")
 @case("each session of a killed listener gets its `session end` line, with what it has done")
 def every_end_is_told():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -172,6 +173,7 @@ def slot_of_a_reaped_session():
         assert len(daemon.sessions()) == 1 and asks(stays, b"still here") == b"still here"
 
 
+@covers("F62")
 @case("a listener that dies again and again is replaced after pauses that double")
 def back_off():
     with Daemon() as daemon:
@@ -188,6 +190,7 @@ def back_off():
             assert pause * 0.9 <= took < pause + scaled(0.3), (pause, took)
 
 
+@covers("F17")
 @case("a listener that was stopped is replaced after 10 s; sessions go on, nobody is refused")
 def stopped_listener():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -212,6 +215,7 @@ def stopped_listener():
 # ---- a session ----------------------------------------------------------------------------------
 
 
+@covers("F16")
 @case("a session that crashes is told as an error with its signal, and harms nobody else")
 def crash():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -238,6 +242,7 @@ def crash():
         daemon.check()
 
 
+@covers("F16")
 @case("a crash is told also when the session's listener is dead already")
 def crash_of_an_orphan():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -271,6 +276,7 @@ def wait_all_gone(seconds):
     wait_until("nothing is left", nobody, seconds)
 
 
+@covers("F20")
 @case("when the master is killed, ports close at once, and sessions may finish before all is gone")
 def master_killed():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -288,6 +294,7 @@ def master_killed():
         wait_all_gone(0.5)
 
 
+@covers("F20")
 @case("a session that does not finish is ended graceful_timeout after the master was killed")
 def master_killed_and_clients_stay():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:

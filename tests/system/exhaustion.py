@@ -11,7 +11,7 @@ from pathlib import Path
 from clients import asks, connect, exchange, read_exactly
 from harness import IS_ROOT, Daemon, free_port, limit_descriptors, ordinary
 from processes import cpu_seconds
-from tap import Skip, case, note, run, scaled
+from tap import Skip, case, covers, note, run, scaled
 
 PIDS = "/sys/fs/cgroup/pids"
 WAITING = 5  # clients
@@ -123,21 +123,25 @@ def check_outage(cause, limit, duration):
         assert len(daemon.said("throttled")) == 2, daemon.said("throttled")
 
 
+@covers("F01")
 @case("out of descriptors for 4.9 s: clients wait, and are served within a second of the relief")
 def descriptors_run_out():
     check_outage("descriptors", no_descriptors, 4.9)
 
 
+@covers("F13")
 @case("fork refused for a second (RLIMIT_NPROC): the same; one line at the begin, one at the end")
 def processes_run_out():
     check_outage("processes", no_processes_for_the_user, 1)
 
 
+@covers("F13", "F22")
 @case("fork refused for 4.9 s (TasksMax=, where the machine has such groups): the same")
 def processes_run_out_for_long():
     check_outage("processes", no_processes, 4.9)
 
 
+@covers("F13")
 @case("fork refused for longer: one client is lost, which the log says; the others are served")
 def processes_too_long():
     with Daemon() as daemon:
@@ -170,6 +174,7 @@ def check_stop(cause, limit):
             client.close()
 
 
+@covers("F01")
 @case("SIGTERM while descriptors are out: gone within graceful_timeout and a second")
 def stop_without_descriptors():
     check_stop("descriptors", no_descriptors)
@@ -180,6 +185,7 @@ def stop_without_processes():
     check_stop("processes", no_processes_for_the_user)
 
 
+@covers("F11")
 @case("a master out of descriptors refuses a reload, does not spin, and reloads after the relief")
 def master_without_descriptors():
     if not IS_ROOT:
@@ -203,6 +209,7 @@ def master_without_descriptors():
         assert exchange(port, b"hello") == b"HELLO"
 
 
+@covers("F13")
 @case("a listener that dies while fork is refused is replaced after the relief; clients wait")
 def master_without_processes():
     if IS_ROOT and no_processes is no_processes_for_the_user:

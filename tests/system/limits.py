@@ -15,7 +15,7 @@ from harness import BUILD, Daemon, free_port
 from manager import listening, passing
 from models import case_of_both
 from processes import wait_until
-from tap import Skip, case, run, scaled
+from tap import Skip, case, covers, run, scaled
 
 BUSY = b"busy, come back later\r\n"
 
@@ -145,6 +145,7 @@ def list_in_a_file():
         )
 
 
+@covers("F12")
 @case_of_both("on a socket for both families, lists and limits know an IPv4 client as one of IPv4")
 def mapped():
     if not HAVE_SYSTEMD:
@@ -180,6 +181,7 @@ def unix_is_exempt():
 # ---- how many -----------------------------------------------------------------------------------
 
 
+@covers("F09")
 @case_of_both("over `instances` a client waits in the queue, the port stays open, and his turn comes")
 def instances_defer():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -199,6 +201,7 @@ def instances_defer():
         assert len(daemon.said("throttled begin")) == 1, daemon.said("throttled")
 
 
+@covers("F09")
 @case_of_both("with over_limit = refuse he is told busy_message and the end, whatever he had sent")
 def instances_refuse():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -232,6 +235,7 @@ def refuse_in_silence():
         daemon.expect(r"refused: echo 127.0.0.1:\d+: instances")
 
 
+@covers("F10")
 @case_of_both("per_source is refused at once, tells why, and holds up nobody else")
 def per_source():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -248,6 +252,7 @@ def per_source():
         daemon.expect(r"refused: echo 127.0.0.1:\d+: per_source")
 
 
+@covers("F10")
 @case_of_both("source_prefix_v4 makes one source of a network")
 def source_prefix():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -259,6 +264,7 @@ def source_prefix():
         assert told(port, "127.0.1.2") == b""
 
 
+@covers("F10")
 @case_of_both("per_source counts clients of IPv6 as well")
 def per_source_v6():
     if not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"):
@@ -297,6 +303,7 @@ def max_sessions():
         assert len(daemon.wait_sessions(5)) == 5
 
 
+@covers("F06")
 @case("backlog is how many may wait in the kernel")
 def backlog():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -352,6 +359,7 @@ def cps_refuse():
         assert len(daemon.said("refused: echo .*: cps")) == 1, daemon.said("refused")
 
 
+@covers("F10")
 @case_of_both("per_source_rate refuses who comes too often, and nobody else")
 def per_source_rate():
     with Daemon() as daemon:
@@ -369,6 +377,7 @@ def per_source_rate():
 # ---- how long -----------------------------------------------------------------------------------
 
 
+@covers("F31")
 @case_of_both("a client that says nothing for idle_timeout is let go, and one that speaks is not")
 def idle_timeout():
     with Daemon() as daemon:
@@ -427,6 +436,7 @@ def not_idle_when_reading():
         daemon.expect("session end: echo .*: (client closed|connection reset), 0 bytes in")
 
 
+@covers("F31")
 @case_of_both("session_timeout ends also a session that is busy")
 def session_timeout():
     with Daemon() as daemon:
@@ -439,6 +449,7 @@ def session_timeout():
         daemon.expect("session end: echo .*: session timeout, ")
 
 
+@covers("F30")
 @case_of_both("a client that never reads its answers is given up after write_timeout")
 def write_timeout():
     with Daemon() as daemon:
@@ -450,6 +461,7 @@ def write_timeout():
             assert 0.9 < took < 1 + scaled(0.7), took
 
 
+@covers("F33")
 @case_of_both("a client whose network is cut while it reads is given up after write_timeout too")
 def cut_while_reading():
     with Daemon() as daemon:
@@ -463,6 +475,7 @@ def cut_while_reading():
             assert 0.9 < took < 1 + scaled(0.5), took
 
 
+@covers("F30")
 @case_of_both("a client that takes its answers slowly is not given up")
 def slow_reader():
     data = random.randbytes(300000)
@@ -483,6 +496,7 @@ def slow_reader():
         daemon.expect("session end: echo .*: client closed, 300000 bytes in, 300000 bytes out")
 
 
+@covers("F33")
 @case_of_both("a client whose network is cut while its answer is under way is given up")
 def cut_with_bytes():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -496,6 +510,7 @@ def cut_with_bytes():
         assert 1.8 < took < 2 + scaled(1), took
 
 
+@covers("F33")
 @case_of_both("a silent client whose network is cut is found out by keep-alive probes")
 def cut_in_silence():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -545,6 +560,7 @@ def linger_timeout():
         assert duration_of(lambda: daemon.wait_sessions(0)) < scaled(0.5)
 
 
+@covers("F34")
 @case_of_both("what a client still sends while its session closes does not cost it the last answer")
 def linger_drains():
     with Daemon() as daemon:

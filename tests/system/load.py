@@ -5,7 +5,7 @@ import time
 from clients import Load, asks, connect, exchange, read_exactly
 from harness import IS_ROOT, Daemon, free_port
 from processes import cpu_seconds, descriptors
-from tap import case, note, run, scaled
+from tap import case, covers, note, run, scaled
 
 
 def open_descriptors(daemon):
@@ -51,6 +51,7 @@ def all_at_once():
     run_load("crowd", 2000, instances=2000, backlog=4096)
 
 
+@covers("F06", "F09")
 @case("the kernel's queue holds a crowd that is larger than `instances`, and each gets its turn")
 def a_crowd_waits():
     with Daemon() as daemon:
@@ -79,6 +80,7 @@ def one_stays():
         assert result.answered and not result.lost, result
 
 
+@covers("F31")
 @case("200 clients that wait in silence cost no processor time", limit=60)
 def silence_is_free():
     with Daemon() as daemon:

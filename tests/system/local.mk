@@ -1,7 +1,7 @@
 # System tests: the real programs, in a directory of their own, on free ports, as any user.
 EXTRA_DIST += tests/system/tap.py tests/system/harness.py tests/system/clients.py \
 	tests/system/processes.py tests/system/manager.py tests/system/shown.py tests/system/sinks.py \
-	tests/system/crowd.py tests/system/models.py
+	tests/system/crowd.py tests/system/models.py tests/system/namespaces.py
 
 system_tests = tests/system/forkecho.py tests/system/forkecho-bench.py tests/system/forkechoctl.py
 system_tests += tests/system/classics.py
@@ -17,14 +17,14 @@ system_tests += tests/system/titles.py
 system_tests += tests/system/look.py
 system_tests += tests/system/unix.py
 system_tests += tests/system/reload.py
-system_tests += tests/system/death.py
+system_tests += tests/system/death.py tests/system/sessions.py tests/system/reuse.py
 system_tests += tests/system/stop.py tests/system/moments.py
 system_tests += tests/system/control.py tests/system/drain.py
 system_tests += tests/system/limits.py
 system_tests += tests/system/pool.py
 system_tests += tests/system/inetd.py
 system_tests += tests/system/loglines.py tests/system/logsinks.py
-system_tests += tests/system/exhaustion.py
+system_tests += tests/system/exhaustion.py tests/system/chaos.py
 if WITH_SYSTEMD
 system_tests += tests/system/activation.py tests/system/notify.py
 endif
@@ -37,7 +37,7 @@ system_tests += tests/system/clock.py
 check_PROGRAMS += tests/system/listener-scribbling
 tests_system_listener_scribbling_SOURCES = $(src_listener_listener_SOURCES) tests/system/scribble.c
 tests_system_listener_scribbling_LDADD = $(src_listener_listener_LDADD)
-system_tests += tests/system/scribble.py
+system_tests += tests/system/scribble.py tests/system/memory.py
 # What stands in the program's place and is none.
 check_PROGRAMS += tests/system/stranger
 tests_system_stranger_SOURCES = tests/system/stranger.c

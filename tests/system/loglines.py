@@ -11,7 +11,7 @@ import time
 from clients import Load, asks, connect, exchange, read_to_end
 from harness import IS_ROOT, Daemon, Log, free_port
 from processes import cpu_seconds, wait_until
-from tap import Skip, case, note, run, scaled
+from tap import Skip, case, covers, note, run, scaled
 
 LEVELS = ("crit", "err", "warning", "notice", "info", "debug")
 
@@ -152,6 +152,7 @@ def state():
             daemon.expect("state: upper: 0/256 sessions, 0 accepted, 1 refused, 0 bytes in, 0 ")
 
 
+@covers("F49")
 @case("what a client sends is never in the log, whatever it is")
 def clients_bytes():
     words = b"\nforkechod: emerg: sesame\r\n<0>sesame\x1b[2J\0sesame" + bytes(range(256))
@@ -164,6 +165,7 @@ def clients_bytes():
         assert len([line for line in daemon.log.lines if "session" in line.split(": ")[2]]) == 2
 
 
+@covers("F49")
 @case("foreign bytes are escaped: one line, no control characters, 1 KiB at most")
 def foreign_bytes():
     with Daemon() as daemon:
@@ -238,6 +240,7 @@ def check_bad_stderr(make):
         os.close(reader)
 
 
+@covers("F46")
 @case("stderr is a pipe that nobody reads: 600 clients, a reload and a stop notice nothing")
 def stderr_stalls():
     check_bad_stderr(stalled_pipe)
@@ -253,6 +256,7 @@ def stderr_is_closed():
     check_bad_stderr(closed_pipe)
 
 
+@covers("F48")
 @case("stderr is a full disk: 600 clients, a reload and a stop notice nothing")
 def stderr_is_full():
     check_bad_stderr(full_device)
@@ -306,6 +310,7 @@ def exact_count():
         assert not daemon.said("log dropped")
 
 
+@covers("F48")
 @case("when the disk has room again, the log says how many lines were dropped, exactly")
 def full_disk():
     if not IS_ROOT:

@@ -8,7 +8,7 @@ import time
 from clients import Load, asks, connect, exchange, read_to_end
 from harness import SOURCE, Daemon, free_port
 from sinks import LEVELS, Sink, wrapper
-from tap import case, note, run, scaled
+from tap import case, covers, note, run, scaled
 
 
 def serve(daemon, kind, settings=None, **keys):
@@ -222,11 +222,13 @@ def check_stalled(kind, count):
         assert not stderr.lines, stderr.lines
 
 
+@covers("F46")
 @case("journald stalls: 600 clients and a reload notice nothing; dropped lines are counted exactly")
 def journal_stalls():
     check_stalled("journal", 1000)
 
 
+@covers("F46")
 @case("syslogd stalls: 600 clients and a reload notice nothing; dropped lines are counted exactly")
 def syslog_stalls():
     check_stalled("syslog", 3000)
@@ -249,11 +251,13 @@ def check_gone(kind):
         assert len(stderr.lines) == 1, stderr.lines
 
 
+@covers("F47")
 @case("journald is gone: 600 clients notice nothing; its return is noticed; stderr is told once")
 def journal_is_gone():
     check_gone("journal")
 
 
+@covers("F47")
 @case("/dev/log is gone: 600 clients notice nothing; its return is noticed; stderr is told once")
 def syslog_is_gone():
     check_gone("syslog")
@@ -274,6 +278,7 @@ def check_replaced(kind):
         assert not stderr.lines, stderr.lines
 
 
+@covers("F47")
 @case("a log daemon that was restarted gets the very next line")
 def replaced():
     for kind in ("journal", "syslog"):

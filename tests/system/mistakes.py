@@ -8,7 +8,7 @@ import time
 from clients import exchange
 from harness import SOURCE, Daemon, forkechod, free_port, ordinary
 from processes import reap_orphans, wait_until
-from tap import case, run, scaled
+from tap import case, covers, run, scaled
 
 EX_OSERR, EX_CONFIG = 71, 78
 
@@ -462,6 +462,7 @@ def replace(path, make):
     make(path)
 
 
+@covers("F51")
 @case("a FIFO, a directory, a device, a file that cannot be read: refused at once")
 def no_file():
     with Trial() as trial:
@@ -613,6 +614,7 @@ def wrong_overrides():
 # ---- what only the machine can tell --------------------------------------------------------------
 
 
+@covers("F41")
 @case("a port that is taken is told with its address, at a start and at a reload")
 def taken_port():
     with Trial() as trial, socket.socket() as other:
@@ -635,6 +637,7 @@ def taken_port():
         trial.expect_unchanged("the start", before)
 
 
+@covers("F51")
 @case("SIGHUP with a bad file logs every mistake with its place, and the daemon goes on")
 def hang_up():
     with Trial() as trial:

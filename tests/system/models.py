@@ -6,6 +6,8 @@
 runs twice; every service of its daemons has the process model of the run.
 """
 
+import functools
+
 from harness import Daemon
 from tap import case
 
@@ -22,6 +24,7 @@ def case_of_both(name, limit=30):
     def declare(function):
         for model, keys in MODELS.items():
 
+            @functools.wraps(function)
             def of_model(keys=keys):
                 Daemon.defaults = keys
                 try:

@@ -14,7 +14,7 @@ import time
 from clients import asks, connect
 from harness import FORKECHOD, IS_ROOT, Daemon, free_port, limit_descriptors
 from processes import daemon_processes, reap_orphans, wait_until
-from tap import case, note, run, scaled
+from tap import case, covers, note, run, scaled
 
 MOMENTS = int(os.environ.get("TEST_MOMENTS", "100"))
 GRACE = 0.05
@@ -77,6 +77,7 @@ def expect_gone(daemon, statuses=(0,)):
     expect_nothing_left(daemon)
 
 
+@covers("F64")
 @case("TERM at any moment of a start in the foreground", limit=120)
 def start_in_the_foreground():
     with Daemon() as daemon:
@@ -92,6 +93,7 @@ def start_in_the_foreground():
                 expect_gone(daemon, (0, -signal.SIGTERM))
 
 
+@covers("F64")
 @case("TERM at any moment of the command that starts it: no daemon is left behind", limit=120)
 def start_detached():
     with Daemon() as daemon:
@@ -119,6 +121,7 @@ def start_detached():
         note(ends)
 
 
+@covers("F64")
 @case("TERM at any moment of a reload", limit=120)
 def reload():
     with moments() as chance, Daemon() as daemon:
@@ -138,6 +141,7 @@ def reload():
                 expect_gone(daemon)
 
 
+@covers("F64")
 @case("TERM, and more of it, at any moment while old sessions finish", limit=120)
 def drain():
     with moments() as chance:
@@ -158,6 +162,7 @@ def drain():
                 expect_gone(daemon)
 
 
+@covers("F64")
 @case("TERM at any moment while it is out of descriptors and clients wait", limit=120)
 def out_of_descriptors():
     throttled = 0

@@ -13,7 +13,7 @@ from clients import Load, asks, connect, exchange, is_refused, read_exactly
 from harness import Daemon, forkechod, free_port
 from manager import Notifications, listening, passing
 from processes import daemon_processes, reap_orphans, wait_until
-from tap import case, note, run, scaled
+from tap import case, covers, note, run, scaled
 
 
 def serve(daemon, told, *, name="echo", keys=None, settings=None, **more):
@@ -26,6 +26,7 @@ def serve(daemon, told, *, name="echo", keys=None, settings=None, **more):
     return port
 
 
+@covers("F63")
 @case("READY=1 comes when every service answers, with the main process and the state")
 def ready():
     ports = [free_port() for _ in range(8)]
@@ -39,6 +40,7 @@ def ready():
         assert message.fields["STATUS"] == "8 services, 0 sessions", message
 
 
+@covers("F63")
 @case("READY=1 never comes from a start that fails")
 def never_ready():
     with Daemon() as daemon, Notifications(daemon) as told, listening(free_port()) as taken:
@@ -85,6 +87,7 @@ def expect_reloading(told, begin, before):
     return ready_again
 
 
+@covers("F56")
 @case("a reload is RELOADING=1 with its time, then READY=1; also one that is refused")
 def reload():
     with Daemon() as daemon, Notifications(daemon) as told:
@@ -124,6 +127,7 @@ def status():
         assert 2 < len(times) < times[-1] - times[0] + 2, times
 
 
+@covers("F59")
 @case("a stop is STOPPING=1, then more time is asked for as long as clients are served")
 def stopping():
     with Daemon() as daemon, Notifications(daemon) as told:
@@ -143,6 +147,7 @@ def stopping():
         assert not told.find("READY", begin=begin), told.messages[begin:]
 
 
+@covers("F61")
 @case("WATCHDOG=1 comes at half the time that was set, whatever else goes on")
 def watchdog():
     with Daemon() as daemon, Notifications(daemon) as told:
@@ -275,6 +280,7 @@ def store_follows():
         wait_until("nobody listens any more", lambda: is_refused(old), 1)
 
 
+@covers("F60")
 @case("over a restart clients wait in the stored sockets, and nobody is refused")
 def restart():
     with Daemon() as daemon, Notifications(daemon) as told:

@@ -14,7 +14,7 @@ from clients import Load, asks, connect, exchange, is_refused, read_to_end
 from harness import BUILD, SOURCE, Daemon, free_port, section
 from processes import status, wait_exit, wait_until
 from shown import Shown
-from tap import case, note, run, scaled
+from tap import case, covers, note, run, scaled
 
 FORKECHO = os.path.join(BUILD, "src/client/forkecho")
 KILLED = "session error: echo .*: died by a signal"
@@ -297,6 +297,7 @@ def killed_at_random():
         daemon.check()
 
 
+@covers("F16")
 @case("a worker killed with its client is logged with it, and replaced at once; an idle one too")
 def killed():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -318,6 +319,7 @@ def killed():
         daemon.check()
 
 
+@covers("F17")
 @case("a stopped worker is no idle one from that moment, and is ended after worker_timeout")
 def stopped():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -336,6 +338,7 @@ def stopped():
         daemon.check()
 
 
+@covers("F17")
 @case("a worker that is stopped with its client is ended too, and named with it; one that goes on is not")
 def stopped_with_client():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -413,6 +416,7 @@ def keeper_killed():
         daemon.check()
 
 
+@covers("F20")
 @case("the master killed: nobody is accepted any more, and busy workers have graceful_timeout")
 def master_killed():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -478,6 +482,7 @@ def long_queue():
         daemon.expect("session end", 4)
 
 
+@covers("F52")
 @case("reloads under load lose nobody")
 def reloads_under_load():
     with Daemon() as daemon:
@@ -551,6 +556,7 @@ def stop():
 # ---- what is told -------------------------------------------------------------------------------
 
 
+@covers("F24")
 @case("accepted = ended = lines under load, to the unit, over workers that come and go")
 def lines_are_exact():
     with Daemon() as daemon:

@@ -9,7 +9,7 @@ import subprocess
 from clients import asks, connect, exchange, is_refused
 from harness import BUILD, IS_ROOT, SERVING_USER, Daemon, forkechod, free_port, ordinary
 from processes import daemon_processes, descriptors, reap_orphans, status, wait_until
-from tap import Skip, case, run
+from tap import Skip, case, covers, run
 
 with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as file:
     SANITIZED = "#define WITH_SANITIZERS" in file.read()
@@ -80,6 +80,7 @@ def children(daemon):
     return daemon.processes("listener") + daemon.processes("session")
 
 
+@covers("F42")
 @case("as root, the master keeps six capabilities, and cannot get any other back")
 def master_is_limited():
     need_root()
@@ -91,6 +92,7 @@ def master_is_limited():
         assert found == dict(CapEff=kept, CapPrm=kept, CapBnd=kept, CapInh=0, CapAmb=0), found
 
 
+@covers("F42")
 @case("listeners and sessions are the configured user, without groups and capabilities")
 def children_are_powerless():
     need_root()
@@ -169,6 +171,7 @@ def ordinary_user_cannot_change():
             expect_nothing_left(daemon, port)
 
 
+@covers("F42")
 @case("a reload that wants a privilege which the daemon lacks is refused, and says which")
 def reload_wants_more():
     other = somebody(pwd.getpwnam(SERVING_USER).pw_uid if IS_ROOT else os.getuid())
@@ -207,6 +210,7 @@ def expect_null(found):
         assert SANITIZED or where == "/dev/null", (number, where)
 
 
+@covers("F18")
 @case("a session has its connection open, and nothing else")
 def session_descriptors():
     with Daemon() as daemon:
@@ -220,6 +224,7 @@ def session_descriptors():
                 assert list(found) == [3] and found[3].startswith("socket:"), found
 
 
+@covers("F18")
 @case("a listener has its own sockets, its master and its signals open, and nothing else")
 def listener_descriptors():
     ports = {"one": [free_port(), free_port()], "two": [free_port()]}
@@ -241,6 +246,7 @@ def listener_descriptors():
                 assert "anon_inode:[signalfd]" in found.values(), (name, found)
 
 
+@covers("F18")
 @case("a session keeps no port open: without master and listener, clients are refused")
 def no_port_is_kept():
     with Daemon() as daemon:
@@ -287,6 +293,7 @@ if not SANITIZED:
                 assert done.returncode != 0 and b"denied" in done.stderr, done
 
 
+@covers("F19")
 @case("nothing of the environment in which the daemon was started reaches listener and session")
 def environment_is_clean():
     with Daemon() as daemon:
@@ -301,6 +308,7 @@ def environment_is_clean():
                     assert b"sesame" not in file.read(), process
 
 
+@covers("F19")
 @case("what people send to everything called forkechod ends no client")
 def signals_are_ignored():
     with Daemon() as daemon:

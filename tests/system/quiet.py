@@ -11,7 +11,7 @@ import time
 from clients import asks, connect, exchange, is_refused
 from harness import Daemon, forkechod, free_port
 from processes import cpu_seconds, wait_until
-from tap import case, run, scaled
+from tap import case, covers, run, scaled
 
 
 def serve(daemon, *options, wrapper=(), port=None, **keys):
@@ -62,6 +62,7 @@ def draining():
         assert daemon.wait_end(3) == 0
 
 
+@covers("F11")
 @case("with few descriptors it serves as always; with too few it says what to raise")
 def few_descriptors():
     with Daemon() as daemon:
@@ -74,6 +75,7 @@ def few_descriptors():
         expect_idle(daemon.pid, daemon.listener())
 
 
+@covers("F11")
 @case("a master without a free descriptor does not spin when somebody wants to talk to it")
 def control_without_descriptors():
     with Daemon() as daemon:
@@ -118,6 +120,7 @@ def term_to_a_listener():
         assert daemon.listener() == listener
 
 
+@covers("F09")
 @case("a service that is just full says nothing; it says that clients wait when one does")
 def exactly_full():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:

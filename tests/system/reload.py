@@ -10,7 +10,7 @@ import time
 from clients import Load, asks, connect, exchange, is_refused
 from harness import IS_ROOT, Daemon, free_port
 from processes import descriptors, wait_until
-from tap import case, note, run
+from tap import case, covers, note, run
 
 REJECTED = "reload (rejected|mistake)"
 
@@ -53,6 +53,7 @@ def connected(crowd, port, text=None):
 # ---- under load ---------------------------------------------------------------------------------
 
 
+@covers("F52")
 @case("SIGHUP every 50 ms for 10 s, with good and bad files in turn, costs no client", limit=60)
 def storm():
     with Daemon() as daemon:
@@ -89,6 +90,7 @@ def storm():
         assert open_descriptors(daemon) == before, (open_descriptors(daemon), before)
 
 
+@covers("F55")
 @case("addresses that move from one service to another under load lose no client", limit=60)
 def addresses_move():
     with Daemon() as daemon:
@@ -229,6 +231,7 @@ def fixed_options():
 # ---- addresses ----------------------------------------------------------------------------------
 
 
+@covers("F55")
 @case("an added address is served; a removed one serves who waits there, and is refused then")
 def added_and_removed():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -251,6 +254,7 @@ def added_and_removed():
         daemon.expect("socket closed: .*" + str(goes))
 
 
+@covers("F55")
 @case("who waits at a removed address for room under `instances` still gets his turn")
 def removed_while_full():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -271,6 +275,7 @@ def removed_while_full():
         assert exchange(comes, b"new") == b"new"
 
 
+@covers("F41", "F55")
 @case("an address that cannot be bound refuses the whole reload, and all is as before")
 def cannot_bind():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -310,6 +315,7 @@ listen = 127.0.0.1:99999
 WRONG = (3, "backlog"), (4, "idle_timeout"), (5, "instence"), (7, "handler"), (8, "listen")
 
 
+@covers("F51")
 @case("a bad file changes nothing; log and forkechoctl name the position of every mistake")
 def bad_file():
     with Daemon() as daemon:
@@ -334,6 +340,7 @@ def bad_file():
         assert exchange(port, b"hello") == b"HELLO"
 
 
+@covers("F51")
 @case("a file that is gone, empty or not text is a bad file")
 def no_file():
     with Daemon() as daemon:
@@ -356,6 +363,7 @@ def no_file():
 # ---- many at once -------------------------------------------------------------------------------
 
 
+@covers("F54")
 @case("many SIGHUPs are one reload, and the last file wins")
 def many_are_one():
     with Daemon() as daemon:
@@ -421,6 +429,7 @@ def too_many_generations():
         assert exchange(port, b"at last") == b"at last"
 
 
+@covers("F53")
 @case("`instances` counts also the sessions that finish under an old configuration")
 def instances_of_all():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:

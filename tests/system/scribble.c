@@ -4,6 +4,7 @@
  *
  *   shared SEED   whatever it shares with other processes and may write; it lives on
  *   hang          nothing at all, for ever
+ *   eat           as much memory as it gets, until that is its end
  *   all SEED      then everything else as well, until it dies of that
  *
  * SEED chooses the bytes: 0 and 255 are written as they are, others begin a random series.
@@ -16,8 +17,11 @@
 
 #include "service/handlers.h"
 
-/* Larger mappings are a sanitizer's, and would take for ever. */
-enum { MAPS_MAX = 1 << 16, RANGES_MAX = 256, MAPPING_MAX = 1 << 30 };
+/* Larger mappings are a sanitizer's, or the larder, and would take for ever. */
+enum { MAPS_MAX = 1 << 16, RANGES_MAX = 256, MAPPING_MAX = 1 << 27, LARDER = 1 << 28, PAGE = 4096 };
+
+/* Costs nothing until it is eaten from, which takes no system call. */
+static volatile unsigned char larder[LARDER];
 
 /* Volatile, so that a loop that does nothing else is one that a compiler has to keep. */
 static volatile unsigned int series;
@@ -61,6 +65,8 @@ enum session_end discard_serve(struct stream *stream, const struct manners *mann
     stream_read(stream, message, sizeof(message) - 1);
     while (strncmp(message, "hang", 4) == 0)
         next_byte(1);
+    for (size_t at = 0; strncmp(message, "eat", 3) == 0; at = (at + PAGE) % LARDER)
+        larder[at] = 1;
     const char *number = strchr(message, ' ');
     unsigned int seed = number == NULL ? 1 : (unsigned int)strtoul(number, NULL, 10);
     series = seed;

@@ -6,7 +6,7 @@ from clients import asks, connect, exchange, read_exactly
 from harness import BUILD, Daemon, free_port
 from processes import wait_until
 from shown import Shown
-from tap import case, run
+from tap import case, covers, run
 
 SCRIBBLER = os.path.join(BUILD, "tests/system/listener-scribbling")
 SEEDS = (0, 255, 1, 7)
@@ -57,6 +57,7 @@ def shared_memory():
                 place.expect_all_well(client)
 
 
+@covers("F16")
 @case("a session that writes over everything dies of it, alone, and its line has its client")
 def everything():
     with Daemon() as daemon:
@@ -97,6 +98,7 @@ def shown():
             wait_until("it was waited for", lambda: not page.sessions("wild"))
 
 
+@covers("F17")
 @case("a pool's process that hangs is ended after worker_timeout, named with its client, and replaced")
 def hanging():
     with Daemon() as daemon:

@@ -8,7 +8,7 @@ import time
 
 from clients import asks, connect, exchange, read_exactly, read_to_end
 from harness import Daemon
-from tap import case, run, scaled
+from tap import case, covers, run, scaled
 
 
 def serve(daemon, handler, **keys):
@@ -91,6 +91,7 @@ def next_byte():
         assert exchange(port, bytes(range(256))) == bytes(range(1, 256)) + b"\0"
 
 
+@covers("F28")
 @case("2 MB that are sent and half-closed come back whole to a slow reader")
 def slow_reader():
     with Daemon() as daemon:
@@ -111,6 +112,7 @@ def slow_reader():
         assert got == data, (len(got), len(data))
 
 
+@covers("F34")
 @case("a thousand clients that send junk to daytime get their line and a clean end, no reset", 90)
 def junk_to_daytime():
     with Daemon() as daemon:
@@ -122,6 +124,7 @@ def junk_to_daytime():
             assert line.endswith(b"\r\n") and line.count(b"\n") == 1, line
 
 
+@covers("F32")
 @case("a client that resets its connection harms nobody and is told as such")
 def reset():
     with Daemon() as daemon:
@@ -135,6 +138,7 @@ def reset():
             assert asks(other, b"still here") == b"still here"
 
 
+@covers("F12")
 @case("IPv4, IPv6 and several addresses are one service")
 def families():
     if not socket.has_dualstack_ipv6():
@@ -149,6 +153,7 @@ def families():
         daemon.expect(r"session end: echo \[::1\]:\d+ ")
 
 
+@covers("F12")
 @case("a port alone is both families, on two sockets")
 def port_alone():
     with Daemon() as daemon:

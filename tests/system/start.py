@@ -23,7 +23,7 @@ from processes import (
     wait_exit,
     wait_until,
 )
-from tap import Skip, case, run, scaled
+from tap import Skip, case, covers, run, scaled
 
 EX_OSERR, EX_NOPERM, EX_CONFIG = 71, 77, 78
 LOCALHOST = {"echo": {"listen": "127.0.0.1:0"}}
@@ -97,6 +97,7 @@ def expect_serving(daemon):
 # ---- starts that fail ----------------------------------------------------------------------------
 
 
+@covers("F38", "F41")
 @case("a port that is taken: the start says which, and takes back what it had already")
 def port_taken():
     with Daemon() as daemon, socket.socket() as other:
@@ -142,6 +143,7 @@ def privileged_port():
         refused(daemon, EX_NOPERM, *texts, **ordinary(daemon))
 
 
+@covers("F38")
 @case("a bad file: all that is wrong with it is on the terminal, and not a word less")
 def bad_file():
     with Daemon() as daemon:
@@ -256,6 +258,7 @@ def second_start():
         expect_serving(daemon)
 
 
+@covers("F40")
 @case("of twenty starts at the same moment exactly one wins, and the others say so")
 def twenty_starts():
     with Daemon() as daemon:
@@ -274,6 +277,7 @@ def twenty_starts():
         expect_serving(daemon)
 
 
+@covers("F40")
 @case("a pid file that somebody left does not matter, whatever is in it and whoever has the number")
 def stale_pid_file():
     with Daemon() as daemon, contextlib.ExitStack() as at_the_end:
@@ -294,6 +298,7 @@ def stale_pid_file():
         assert stranger.poll() is None, "the stranger was hurt"
 
 
+@covers("F40")
 @case("a pid file that is a link, a directory or a FIFO is refused, and its target untouched")
 def odd_pid_file():
     with Daemon() as daemon:
@@ -324,6 +329,7 @@ def is_free(port):
         return False
 
 
+@covers("F40")
 @case("after the master was killed a new one starts at once, while an old session goes on")
 def after_a_kill():
     with Daemon() as daemon:
@@ -345,6 +351,7 @@ def after_a_kill():
 # ---- odd places to start from --------------------------------------------------------------------
 
 
+@covers("F44")
 @case("any of the descriptors 0 to 2 may be closed")
 def closed_descriptors():
     with Daemon() as daemon:
@@ -363,6 +370,7 @@ def closed_descriptors():
             wait_processes(daemon, 0)
 
 
+@covers("F44")
 @case("whatever else the caller has open is not kept open by the daemon")
 def inherited_descriptors():
     with Daemon() as daemon:
@@ -391,6 +399,7 @@ def expect_signals_work(daemon, preexec):
     wait_until("the listener was replaced", lambda: exchange(port, b"hello") == b"HELLO")
 
 
+@covers("F15", "F44")
 @case("SIGCHLD, SIGHUP and SIGTERM may be ignored by the caller")
 def ignored_signals():
     def ignore():
@@ -401,6 +410,7 @@ def ignored_signals():
         expect_signals_work(daemon, ignore)
 
 
+@covers("F19", "F44")
 @case("all signals may be blocked by the caller")
 def blocked_signals():
     def block():
@@ -410,6 +420,7 @@ def blocked_signals():
         expect_signals_work(daemon, block)
 
 
+@covers("F43")
 @case("the caller's umask changes no mode of a file")
 def umasks():
     with Daemon() as daemon:
@@ -429,6 +440,7 @@ def umasks():
             daemon.stop()
 
 
+@covers("F44")
 @case("the working directory may have been removed; only a file named from there cannot be found")
 def removed_directory():
     with Daemon() as daemon:
@@ -440,6 +452,7 @@ def removed_directory():
         expect_serving(daemon)
 
 
+@covers("F22", "F44")
 @case("too few descriptors are told, whichever is the one that is missing")
 def too_few_descriptors():
     with Daemon() as daemon:
@@ -459,6 +472,7 @@ def too_few_descriptors():
         expect_serving(daemon)
 
 
+@covers("F11")
 @case("24 descriptors are enough to serve one service, and to reload it")
 def few_descriptors():
     with Daemon() as daemon:
@@ -471,6 +485,7 @@ def few_descriptors():
         assert exchange(port, b"hello") == b"HELLO"
 
 
+@covers("F44")
 @case("an empty environment is enough")
 def empty_environment():
     with Daemon() as daemon:
@@ -483,6 +498,7 @@ def empty_environment():
 # ---- when the command returns --------------------------------------------------------------------
 
 
+@covers("F38")
 @case("the command returns 0 only when every port answers, and -1 says where")
 def returns_when_it_serves():
     with Daemon() as daemon:
@@ -554,6 +570,7 @@ def interrupted_anywhere():
             expect_unchanged(daemon, before)
 
 
+@covers("F38")
 @case("a daemon that dies during its start is told, with the signal")
 def dies_during_the_start():
     with Daemon() as daemon:
@@ -567,6 +584,7 @@ def dies_during_the_start():
         assert errors == "forkechod: the daemon died of signal 9 (Killed) before it was ready\n"
 
 
+@covers("F38")
 @case("a listener that does not get ready is given up after ten seconds")
 def never_ready():
     with Daemon() as daemon:

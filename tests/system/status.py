@@ -11,7 +11,7 @@ from harness import Daemon, forkechod, free_port
 from manager import listening, passing
 from processes import cpu_seconds, wait_until
 from shown import OverUnix, Shown, sample
-from tap import Skip, case, note, run, scaled
+from tap import Skip, case, covers, note, run, scaled
 
 ALL_ENDS = ("closed complete quit idle lifetime stalled reset vanished stopped killed system crashed"
             " unknown stuck").split()
@@ -139,6 +139,7 @@ def removed():
         shown.get("/status.json?service=echo", 404)
 
 
+@covers("F06")
 @case("clients that wait in the kernel's queue are counted; of a Unix socket, whether there are any")
 def waiting():
     with Daemon() as daemon:
@@ -264,6 +265,7 @@ def one_client():
     assert done.returncode == 64 and "shows a running daemon" in done.stderr, done
 
 
+@covers("F30")
 @case("a reader that stops reading holds up nobody, and is given up after write_timeout")
 def stalled_reader():
     with Daemon() as daemon:

@@ -11,7 +11,7 @@ import time
 from clients import asks, connect, exchange, is_refused, read_to_end
 from harness import Daemon, free_port
 from processes import wait_until
-from tap import case, run, scaled
+from tap import case, covers, run, scaled
 
 
 def serve(daemon, grace="2s", **keys):
@@ -54,6 +54,7 @@ def crowd_of(crowd, port, count):
 # ---- the signals --------------------------------------------------------------------------------
 
 
+@covers("F58")
 @case("TERM: nobody new comes in, sessions go on, and with the last one the daemon ends")
 def term_waits():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -74,6 +75,7 @@ def term_waits():
         assert "stopped" in daemon.log.lines[-1], daemon.log.lines[-1]
 
 
+@covers("F58")
 @case("sessions that do not finish are ended after graceful_timeout, and the log says by whom")
 def term_ends():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -87,6 +89,7 @@ def term_ends():
         daemon.expect("session end: echo .*: daemon stopped, 5 bytes in, 5 bytes out", count=5)
 
 
+@covers("F59")
 @case("a second TERM ends the wait")
 def second_term():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -140,6 +143,7 @@ def no_grace():
 # ---- who is in the way --------------------------------------------------------------------------
 
 
+@covers("F58")
 @case("clients that were connected, but not accepted yet, are served before the end")
 def queue_is_emptied():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
@@ -162,6 +166,7 @@ def queue_is_emptied():
         expect_nothing_left(daemon)
 
 
+@covers("F17")
 @case("a session that somebody stopped (SIGSTOP) does not hold up the end")
 def stopped_session():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:

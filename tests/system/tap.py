@@ -16,6 +16,7 @@ contains one of the words. The exit status is 1 when a case failed. TEST_SLOWNES
 multiplies every time limit, for builds that run slower than people's (sanitizers, valgrind).
 """
 
+import inspect
 import os
 import signal
 import sys
@@ -43,9 +44,11 @@ def covers(*rows):
     """Says which rows of tests/FAILURES.md a case shows; it stands above @case."""
 
     def mark(function):
-        name, limit, _ = _cases[-1]
-        assert _cases[-1][2] is function, f"@covers above {function.__name__} is not above its @case"
-        _cases[-1] = (f"{name} [{' '.join(rows)}]", limit, function)
+        own = [number for number, one in enumerate(_cases) if inspect.unwrap(one[2]) is function]
+        assert own, f"@covers stands above @case, which {function.__name__} does not have"
+        for number in own:
+            name, *rest = _cases[number]
+            _cases[number] = (f"{name} [{' '.join(rows)}]", *rest)
         return function
 
     return mark

@@ -10,7 +10,7 @@ import stat
 from clients import Load, asks, connect, exchange, is_refused
 from harness import IS_ROOT, SERVING_USER, Daemon, forkechod, free_port
 from processes import daemon_processes, reap_orphans, wait_until
-from tap import Skip, case, run
+from tap import Skip, case, covers, run
 
 
 def serve(daemon, **keys):
@@ -128,6 +128,7 @@ def owner_is_denied():
         assert not os.path.exists(daemon.path("echo"))
 
 
+@covers("F45")
 @case("a stale socket is replaced")
 def stale():
     with Daemon() as daemon:
@@ -155,6 +156,7 @@ def after_a_kill():
         assert exchange(f"unix:{path}", b"hello") == b"hello"
 
 
+@covers("F45")
 @case("a socket on which somebody listens is refused and left alone: status 71")
 def live():
     with Daemon() as daemon, socket.socket(socket.AF_UNIX) as other:
@@ -169,6 +171,7 @@ def live():
         assert state_of(path) == before
 
 
+@covers("F45")
 @case("what is no socket is refused and left alone, whatever it is")
 def other_files():
     for make in (
@@ -187,6 +190,7 @@ def other_files():
             assert state_of(path) == before
 
 
+@covers("F45")
 @case("a symbolic link to a stale socket is left alone too")
 def link_to_socket():
     with Daemon() as daemon:

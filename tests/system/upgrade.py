@@ -15,7 +15,7 @@ from clients import Load, asks, connect, exchange, is_refused
 from harness import BUILD, FORKECHOD, IS_ROOT, Daemon, free_port
 from models import case_of_both
 from processes import daemon_processes, descendants, descriptors, wait_until
-from tap import case, note, run, scaled
+from tap import case, covers, note, run, scaled
 
 STRANGER = os.path.join(BUILD, "tests/system/stranger")
 REJECTED = "upgrade rejected"
@@ -122,6 +122,7 @@ def state(daemon, service="echo"):
 # ---- under load ---------------------------------------------------------------------------------
 
 
+@covers("F57")
 @case("100 upgrades in a row under load, with 50 sessions that keep talking, lose no client", limit=240)
 def hundred():
     with installed() as daemon:
@@ -463,6 +464,7 @@ def reject(acts, seconds=60):
             assert runs(daemon) and asks(client, b"as ever") == b"as ever"
 
 
+@covers("F57")
 @case("a program that fails, is none, or is none of ours is not taken, and the old one says why")
 def strangers():
     reject({
@@ -548,6 +550,7 @@ def cannot_bind():
         assert asks(client, b"still") == b"STILL"
 
 
+@covers("F57")
 @case("a state that no forkechod left is refused")
 def foreign_state():
     for value in ("77", "3"):

@@ -9,7 +9,7 @@ import time
 
 from clients import connect, read_to_end
 from harness import FORKECHOD, Daemon
-from tap import case, run, scaled
+from tap import case, covers, run, scaled
 
 HELLO = b"Hello, world!\n"
 
@@ -180,6 +180,7 @@ def pipelining():
             assert Answer(client).body == HELLO and client.recv(1) == b""
 
 
+@covers("F29")
 @case("requests cut at every place are answered as if they were whole")
 def pieces():
     request = get("/", "Content-Length: 4", method="GET") + b"body"
@@ -218,6 +219,7 @@ def read_exactly_text(client, size):
     return text.decode()
 
 
+@covers("F31")
 @case("a request has ten seconds in all, however it comes, and others do not wait for it")
 def slow_requests():
     with Daemon() as daemon:
