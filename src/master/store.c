@@ -13,12 +13,18 @@ void store_open(struct store *store, struct systemd_socket *given, size_t count)
     *store = (struct store){ .given = given, .given_count = count };
 }
 
+/* One whose file somebody has deleted is found no more: another one is made, and it is closed. */
+static bool is_there(const struct store_socket *socket)
+{
+    return socket->fd >= 0 && (socket->passed || !sockets_is_lost(&socket->bound));
+}
+
 static struct store_socket *find(const struct store *store, const struct service *service,
                                  const struct address *wanted)
 {
     for (size_t i = 0; i < store->count; i++) {
         struct store_socket *socket = &store->sockets[i];
-        if (socket->fd >= 0 && address_equal(&socket->wanted, wanted) &&
+        if (address_equal(&socket->wanted, wanted) && is_there(socket) &&
             (!address_is_any_port(wanted) || strcmp(socket->service, service->service_name) == 0))
             return socket;
     }
@@ -203,12 +209,17 @@ static void close_entry(struct store_socket *socket)
     socket->fd = -1;
 }
 
-static void remove_entry(struct store_socket *socket)
+/* systemd's store goes by addresses: another socket of the same one, made in place of this, stays
+ * in it. */
+static void remove_entry(const struct store *store, struct store_socket *socket)
 {
     tell(EVENT_SOCKET_CLOSED, socket->service, &socket->bound);
     systemd_unstore(&socket->bound);
     sockets_unlink(socket->fd, &socket->bound);
     close_entry(socket);
+    for (size_t i = 0; i < store->count; i++)
+        if (store->sockets[i].fd >= 0 && address_equal(&store->sockets[i].bound, &socket->bound))
+            systemd_store(store->sockets[i].fd, &socket->bound);
 }
 
 void store_keep(struct store *store)
@@ -217,7 +228,7 @@ void store_keep(struct store *store)
         struct store_socket *socket = &store->sockets[i];
         socket->fresh = false;
         if (socket->fd >= 0 && !socket->used && !socket->passed)
-            remove_entry(socket);
+            remove_entry(store, socket);
     }
 }
 
@@ -229,7 +240,7 @@ void store_undo(struct store *store)
             continue;
         socket->fresh = false;
         if (!socket->passed)
-            remove_entry(socket);
+            remove_entry(store, socket);
     }
 }
 

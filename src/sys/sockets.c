@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -153,6 +154,13 @@ int sockets_adjust(int fd, const struct address *address, const struct socket_se
     if (socketfile_is_one(address) && socketfile_adjust(fd, address, settings, why) < 0)
         return -1;
     return listen(fd, (int)settings->backlog) < 0 ? refuse(address, errno, why) : 0;
+}
+
+bool sockets_is_lost(const struct address *address)
+{
+    struct stat file;
+    return socketfile_is_one(address) && lstat(address->socket.local.sun_path, &file) < 0 &&
+           errno == ENOENT;
 }
 
 /* Every kind of number that a socket has to show: SO_TYPE, SO_DOMAIN, SO_ACCEPTCONN. */

@@ -47,6 +47,9 @@ int sockets_adjust(int fd, const struct address *address, const struct socket_se
  * close-on-exec, and reads its address. Returns 0 or -1. */
 int sockets_adopt(int fd, struct address *address, struct failure *why);
 
+/* Whether nobody can connect any more, because the file of a Unix socket has been deleted. */
+bool sockets_is_lost(const struct address *address);
+
 /* Removes the file of a Unix socket, if it is still the one that sockets_listen made for fd (or
  * that sockets_adopt found). fd has to be open still, so that nobody takes the file for stale. */
 void sockets_unlink(int fd, const struct address *address);

@@ -261,6 +261,30 @@ def kept_at_reload():
         assert state_of(path) == before
 
 
+@case("a file that somebody deletes is made again by a reload; who is connected or waits is served")
+def deleted():
+    with Daemon() as daemon:
+        path = serve(daemon)
+        with connect(f"unix:{path}") as client:
+            assert asks(client, b"before") == b"before"
+            daemon.kill(daemon.listener(), signal.SIGSTOP)
+            with connect(f"unix:{path}") as waiting:
+                old = daemon.listener()
+                os.unlink(path)
+                daemon.mark()
+                daemon.reload()
+                daemon.expect(f"socket opened: echo unix:{path}")
+                assert exchange(f"unix:{path}", b"after") == b"after"
+                daemon.kill(old, signal.SIGCONT)
+                assert asks(waiting, b"in between") == b"in between"
+                assert asks(client, b"still here") == b"still here"
+        daemon.expect(f"socket closed: echo unix:{path}")
+        daemon.reload()
+        assert len(daemon.said("socket opened")) == 1, daemon.said("socket")
+        daemon.check()
+    assert not os.path.exists(path)
+
+
 @case("a reload gives the socket that stays its new mode and owner")
 def changed_at_reload():
     with Daemon() as daemon:
