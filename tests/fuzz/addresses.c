@@ -24,6 +24,18 @@ static void try_address(const char *text)
     }
 }
 
+static unsigned int bit(const void *bytes, unsigned int number)
+{
+    return ((const uint8_t *)bytes)[number / 8] >> (7 - number % 8) & 1U;
+}
+
+/* It has these bits, as many as its prefix says, and zeroes behind them. */
+static void check_bits(const struct network *network, const void *host)
+{
+    for (unsigned int at = 0; at < 128; at++)
+        HOLDS(bit(network->bytes, at) == (at < network->prefix ? bit(host, at) : 0));
+}
+
 static void try_network(const char *text)
 {
     struct network found, again;
@@ -35,6 +47,7 @@ static void try_network(const char *text)
         return;
     }
     HOLDS(found.prefix <= (found.family == AF_INET ? 32 : 128));
+    check_bits(&found, found.bytes);
     network_format(&found, written, sizeof(written));
     HOLDS(network_parse(written, &again, &hint) == 0);
     HOLDS(memcmp(&found, &again, sizeof(found)) == 0 && network_compare(&found, &again) == 0);
@@ -68,6 +81,10 @@ static void try_socket(const uint8_t *bytes, size_t size)
         for (unsigned int prefix = 0; prefix <= 128; prefix += 1 + prefix / 4) {
             struct network network = network_of(&copy, prefix);
             HOLDS(network.family == 0 || network_holds(&network, &copy));
+            if (network.family == AF_INET)
+                check_bits(&network, &copy.socket.v4.sin_addr);
+            else if (network.family == AF_INET6)
+                check_bits(&network, &copy.socket.v6.sin6_addr);
         }
     }
 }

@@ -10,6 +10,34 @@
 
 enum { PIECE_END = 0x1e, ANSWER_MAX = 1 << 20 };
 
+/* Requests, and how many arguments each has. */
+static const struct {
+    const char *name;
+    size_t least, most;
+} requests[] = {
+    { "reload", 0, 0 }, { "upgrade", 0, 0 },     { "pause", 1, 1 },       { "resume", 1, 1 },
+    { "drain", 0, 1 },  { "scale", 2, 2 },       { "kill", 1, SIZE_MAX }, { "log", 1, 1 },
+    { "check", 0, 0 },  { "kill-client", 1, 1 },
+};
+
+/* Whether it can be anything but an error. */
+static bool is_request(struct fuzz_part line)
+{
+    char text[CONTROL_REQUEST_MAX], *rest = NULL;
+    size_t length = 0, arguments = 0;
+    for (size_t i = 0; i < line.size && length < sizeof(text) - 1; i++)
+        if (line.bytes[i] != PIECE_END)
+            text[length++] = (char)line.bytes[i];
+    text[length] = '\0';
+    const char *name = strtok_r(text, " ", &rest);
+    while (strtok_r(NULL, " ", &rest) != NULL)
+        arguments++;
+    for (size_t i = 0; name != NULL && i < sizeof(requests) / sizeof(requests[0]); i++)
+        if (strcmp(requests[i].name, name) == 0)
+            return arguments >= requests[i].least && arguments <= requests[i].most;
+    return false;
+}
+
 static void check_answer(const char *answer, size_t size)
 {
     static const char *const first[] = { "ok\n", "rejected\n", "error: " };
@@ -53,7 +81,7 @@ static void ask(struct master *master, struct fuzz_part line, bool whole)
 {
     static char answer[ANSWER_MAX + 1];
     struct control_client *client = &master->control.clients[0];
-    struct fuzz_part piece;
+    struct fuzz_part asked = line, piece;
     int ends[2];
 
     HOLDS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
@@ -70,6 +98,7 @@ static void ask(struct master *master, struct fuzz_part line, bool whole)
     answer[size] = '\0';
     if (size > 0)
         check_answer(answer, (size_t)size);
+    HOLDS(!whole || is_request(asked) || strncmp(answer, "error: ", 7) == 0);
     HOLDS(client->fd >= 0 || size > 0);
     if (client->fd >= 0) {
         HOLDS(!whole || client->waits != WAIT_REQUEST);

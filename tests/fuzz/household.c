@@ -61,6 +61,7 @@ struct conf *house_conf(void)
 
     if (conf != NULL)
         return conf;
+    /* Names of this process's own, though a target may have replaced getpid(2). */
     for (int i = 0; i < 2; i++)
         snprintf(listen[i], sizeof(listen[i]), "service %c.listen=unix:@fuzz-%d-%d", 'a' + i,
                  getppid(), i);

@@ -91,6 +91,23 @@ static enum http_status judge(const char *bytes, size_t size, struct http_reques
     return memchr(bytes, '\n', looked_at) != NULL ? HTTP_HEADER_TOO_LARGE : HTTP_TARGET_TOO_LONG;
 }
 
+static bool says(const char *bytes, size_t size, const char *word)
+{
+    size_t length = strlen(word);
+    for (size_t at = 0; at + length <= size; at++)
+        if (strncasecmp(bytes + at, word, length) == 0)
+            return true;
+    return false;
+}
+
+/* RFC 9112 9.3: what it does to the connection it has to have said, if it is not the custom. */
+static void check_persistence(const struct http_request *request, const char *header)
+{
+    const char *word = request->minor > 0 ? "close" : "keep-alive";
+    bool unusual = request->keep != (request->minor > 0);
+    HOLDS(!unusual || says(header, request->length, word));
+}
+
 static void check(const struct client *client, const char *bytes, size_t size)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -103,6 +120,7 @@ static void check(const struct client *client, const char *bytes, size_t size)
         bool closes, greets = false;
         if (status == HTTP_OK) {
             HOLDS(request.length > 0 && request.length <= size);
+            check_persistence(&request, bytes);
             bytes += request.length;
             size -= request.length;
             if (request.continues && follows(&answers, go_on))
