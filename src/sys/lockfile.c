@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,6 +65,40 @@ int lockfile_open(const char *path, mode_t mode)
             return result;
     }
     return -EAGAIN;
+}
+
+/* A file without a name, in the directory of `path`. */
+static int open_nameless(const char *path, mode_t mode)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    char folder[PATH_MAX];
+
+    if (length + sizeof "." > sizeof folder)
+        return -ENAMETOOLONG;
+    memcpy(folder, path, length);
+    memcpy(folder + length, ".", sizeof ".");
+    int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, mode);
+    return fd < 0 ? -errno : fd;
+}
+
+int lockfile_create(const char *path, mode_t mode, const char *text)
+{
+    char self[32];
+    size_t size = strlen(text);
+    int fd = open_nameless(path, mode), result;
+
+    if (fd < 0)
+        return fd;
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    if ((result = lock(fd)) == 0 &&
+        (fchmod(fd, mode) < 0 || write(fd, text, size) != (ssize_t)size ||
+         linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0))
+        result = errno > 0 ? -errno : -EIO;
+    if (result == 0)
+        return fd;
+    close(fd);
+    return result;
 }
 
 void lockfile_close(const char *path, int fd)

@@ -12,5 +12,10 @@
  * else is not a regular file with one name. The path names the locked file when this returns. */
 int lockfile_open(const char *path, mode_t mode);
 
+/* Creates it, locked and with this text from the moment it has its name. The descriptor as above,
+ * or -errno: -EEXIST when the name is taken, something else where the file system cannot do that
+ * (O_TMPFILE of open(2)); lockfile_open is to be tried then. */
+int lockfile_create(const char *path, mode_t mode, const char *text);
+
 /* Removes the file if `path` still names the locked one; closes. */
 void lockfile_close(const char *path, int fd);

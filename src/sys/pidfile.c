@@ -52,26 +52,30 @@ static int refuse(const char *path, int error, struct failure *why)
 
 /* In this order a reader never finds the file empty, and finds the whole number in its first line.
  */
-static int write_number(int fd)
+static int write_number(int fd, const char *text)
 {
-    char text[16];
-    int size = snprintf(text, sizeof text, "%d\n", getpid());
-    ssize_t written = pwrite(fd, text, (size_t)size, 0);
+    size_t size = strlen(text);
+    ssize_t written = pwrite(fd, text, size, 0);
 
     if (written < 0)
         return -errno;
-    if (written < size)
+    if (written < (ssize_t)size)
         return -ENOSPC;
-    return ftruncate(fd, size) < 0 ? -errno : 0;
+    return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
 }
 
 int pidfile_open(const char *path, struct failure *why)
 {
-    int fd = lockfile_open(path, 0644);
+    char text[16];
 
+    snprintf(text, sizeof text, "%d\n", getpid());
+    int fd = lockfile_create(path, 0644, text);
+    if (fd >= 0)
+        return fd;
+    fd = lockfile_open(path, 0644);
     if (fd < 0)
         return refuse(path, -fd, why);
-    int result = write_number(fd);
+    int result = write_number(fd, text);
     if (!result)
         return fd;
     lockfile_close(path, fd);

@@ -12,7 +12,8 @@
 /* Creates (0644, O_NOFOLLOW) or takes over `path`, locks it (an open file description lock of
  * fcntl(2)), checks that the path still names the locked file, and writes the number. Returns the
  * descriptor to keep open, or -1: another daemon holds it (its number is in the text), or the
- * directory will not have it. A file that another daemon holds is not touched. */
+ * directory will not have it. A file that another daemon holds is not touched. A new one has the
+ * number in it from its first moment, where the file system can do that. */
 int pidfile_open(const char *path, struct failure *why);
 
 /* Removes the file if the path still names the locked one; closes. fd -1 is nothing. */

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -295,6 +297,45 @@ START_TEST(a_file_that_is_removed_by_one_is_never_held_by_two)
 }
 END_TEST
 
+/* Reads the file again and again. Fails when it ever was there without a number. */
+static _Noreturn void watch(const char *path)
+{
+    for (;;) {
+        char text[16];
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 && read(fd, text, sizeof text) <= 0)
+            _exit(1);
+        close(fd);
+    }
+}
+
+START_TEST(a_new_file_is_never_seen_empty)
+{
+    const char *path = scratch_path("pid");
+    char folder[PATH_MAX];
+    int status;
+
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
+    int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR))
+        return; /* this file system has no files without names: there it is empty for a moment */
+    close(fd);
+    pid_t watcher = fork();
+    if (watcher == 0)
+        watch(path);
+    uint64_t end = clock_ms() + 300;
+    while (clock_ms() < end) {
+        fd = pidfile_open(path, &why);
+        ck_assert_int_ge(fd, 0);
+        ck_assert_str_eq(content(path), own_number());
+        pidfile_close(path, fd);
+    }
+    kill(watcher, SIGKILL);
+    waitpid(watcher, &status, 0);
+    ck_assert(WIFSIGNALED(status));
+}
+END_TEST
+
 TCase *pidfile_cases(void)
 {
     TCase *tcase = tcase_create("pidfile");
@@ -308,6 +349,7 @@ TCase *pidfile_cases(void)
     tcase_add_test(tcase, a_file_that_is_no_longer_ours_is_not_removed);
     tcase_add_test(tcase, a_child_that_closed_it_does_not_hold_it);
     tcase_add_test(tcase, a_child_that_kept_it_holds_it);
+    tcase_add_test(tcase, a_new_file_is_never_seen_empty);
     tcase_add_test(tcase, of_many_daemons_one_wins);
     tcase_add_test(tcase, a_file_that_is_removed_by_one_is_never_held_by_two);
     return tcase;
