@@ -101,9 +101,12 @@ static int set_file(struct options *options, const char *path)
 static int add_override(struct options *options, char *text)
 {
     char **more = reallocarray(options->overrides, options->override_count + 1, sizeof(*more));
-    if (text == NULL || more == NULL)
+    if (more != NULL)
+        options->overrides = more;
+    if (text == NULL || more == NULL) {
+        free(text);
         return complain(EX_OSERR, "the command line", strerror(ENOMEM));
-    options->overrides = more;
+    }
     more[options->override_count++] = text;
     return 0;
 }
@@ -137,8 +140,11 @@ static int set_fileless(struct options *options)
     if (status == 0)
         status =
             add_setting(options, name, "listen", options->listen ? options->listen : "127.0.0.1:0");
-    for (size_t i = 0; i < count && status == 0; i++)
-        status = add_override(options, given[i]);
+    for (size_t i = 0; i < count; i++)
+        if (status == 0)
+            status = add_override(options, given[i]);
+        else
+            free(given[i]);
     free(given);
     return status;
 }

@@ -14,6 +14,7 @@ include tests/unit/local.mk
 include tests/system/local.mk
 include tests/checks/local.mk
 include tests/boot/local.mk
+include tests/analysis/local.mk
 include tests/bench/local.mk
 include tests/soak/local.mk
 include tests/fuzz/local.mk

@@ -95,7 +95,7 @@ static void close_by_walk(const int *sorted, size_t count)
         return;
     }
     while ((entry = readdir(directory))) {
-        int fd = atoi(entry->d_name);
+        int fd = (int)strtol(entry->d_name, NULL, 10); /* 0: `.` and `..` */
         if (fd > 2 && fd != dirfd(directory) &&
             !bsearch(&fd, sorted, count, sizeof fd, compare_descriptors))
             close(fd);
@@ -110,9 +110,10 @@ void io_close_all_but(const int *keep, size_t count)
 
     if (count > KEEP_MAX)
         abort(); /* would close what the caller needs */
-    if (count)
+    if (count) {
         memcpy(sorted, keep, count * sizeof *keep);
-    qsort(sorted, count, sizeof *sorted, compare_descriptors);
+        qsort(sorted, count, sizeof *sorted, compare_descriptors);
+    }
     for (size_t i = 0; i <= count; i++) {
         unsigned int end = i < count ? (unsigned int)(sorted[i] < 3 ? 3 : sorted[i]) : UINT_MAX;
         if (end > next && close_range(next, i < count ? end - 1 : end, 0) < 0) {

@@ -32,7 +32,7 @@ static void unmap(struct network *network)
     static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
     if (network->family != AF_INET6 || network->prefix < MAPPED_PREFIX ||
-        memcmp(network->bytes, mapped, sizeof mapped))
+        memcmp(network->bytes, mapped, sizeof mapped) != 0)
         return;
     network->family = AF_INET;
     network->prefix = (uint16_t)(network->prefix - MAPPED_PREFIX);

@@ -192,10 +192,12 @@ static char unescape(const char **cursor)
         *cursor = text + 1;
         return bytes[name - names];
     }
-    if (*text != 'x' || hex_digit(text[1]) < 0 || hex_digit(text[2]) < 0)
+    int high = *text == 'x' ? hex_digit(text[1]) : -1;
+    int low = high < 0 ? -1 : hex_digit(text[2]);
+    if (low < 0)
         return '\0';
     *cursor = text + 3;
-    return (char)(hex_digit(text[1]) << 4 | hex_digit(text[2]));
+    return (char)(high << 4 | low);
 }
 
 int text_parse_escaped(const char *text, char *out, size_t size, const char **hint)

@@ -17,10 +17,11 @@ static struct {
     size_t room; /* 0 until title_init has worked */
     size_t used; /* bytes from the start that may not be zero */
     char prepared[PREPARED_MAX];
+    char **arguments, **environment; /* copies; not freed: whoever took a pointer may keep it */
 } title;
 
 /* The strings lie one behind the other: argv, then the environment (execve(2)). */
-static size_t extend(char *start, size_t size, char *const *strings)
+static size_t extend(const char *start, size_t size, char *const *strings)
 {
     for (; *strings; strings++)
         if (*strings == start + size)
@@ -28,7 +29,7 @@ static size_t extend(char *start, size_t size, char *const *strings)
     return size;
 }
 
-/* The array and its strings, in one piece. Never freed: whoever took a pointer may keep it. */
+/* The array and its strings, in one piece: an allocation, or NULL. */
 static char **copy_strings(char *const *strings)
 {
     size_t count = 0, size = 0;
@@ -59,7 +60,8 @@ void title_init(int argc, char **argv)
         free(environment);
         return;
     }
-    environ = environment;
+    title.arguments = arguments;
+    title.environment = environ = environment;
     /* Options are still read after the first title, and messages name the program. */
     memcpy(argv, arguments, (size_t)argc * sizeof *argv);
     program_invocation_name = argv[0];

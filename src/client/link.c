@@ -129,7 +129,7 @@ static int check(const struct link *link, const unsigned char *part, size_t coun
     size_t comparable = count < owed ? count : (size_t)owed;
 
     *why = (struct link_failure){ .trouble = LINK_WRONG };
-    if (memcmp(wanted, part, comparable)) {
+    if (memcmp(wanted, part, comparable) != 0) {
         size_t at = 0;
         while (wanted[at] == part[at])
             at++;

@@ -177,7 +177,7 @@ int options_refuse(int letter, char **argv, struct failure *why)
     const char *given = argv[optind - 1];
     char name[3] = { '-', (char)optopt, '\0' }, shown[64];
 
-    if (strncmp(given, "--", 2))
+    if (strncmp(given, "--", 2) != 0)
         given = name;
     text_escape(given, strlen(given), shown, sizeof shown);
     if (letter == ':')

@@ -109,7 +109,7 @@ static bool is_conflict(const struct service *left, const struct address *a,
                         const struct service *right, const struct address *b)
 {
     bool apart = *left->bind_to_device && *right->bind_to_device &&
-                 strcmp(left->bind_to_device, right->bind_to_device);
+                 strcmp(left->bind_to_device, right->bind_to_device) != 0;
 
     if (address_equal(a, b))
         return !address_is_any_port(a);

@@ -163,7 +163,7 @@ static void check(struct reader *reader)
 static struct conf *assemble(struct reader *reader)
 {
     struct conf *conf = calloc(1, sizeof(*conf));
-    struct service **services = calloc(reader->service_count, sizeof(*services));
+    struct service **services = calloc(reader->service_count + 1, sizeof(*services));
 
     if (!conf || !services) {
         reader->findings.out_of_memory = true;
@@ -171,6 +171,7 @@ static struct conf *assemble(struct reader *reader)
         free(services);
         return NULL;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): all was read, or we are not here */
     memcpy(&conf->daemon, reader->daemon.object, sizeof(conf->daemon));
     conf->services = services;
     for (; conf->count < reader->service_count; conf->count++) {

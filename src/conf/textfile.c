@@ -45,7 +45,8 @@ static bool read_open(struct findings *findings, const struct conf_place *place,
         findings_error(findings, place, "changed while it was read (try again)");
     else {
         char *less = realloc(out->bytes, (size_t)size + 1);
-        out->bytes = less ? less : out->bytes;
+        if (less)
+            out->bytes = less;
         out->size = (size_t)size;
         out->bytes[size] = '\0';
         return true;

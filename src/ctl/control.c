@@ -103,7 +103,7 @@ static int judge(const char *line, struct failure *why)
         return CONTROL_OK;
     if (!strcmp(line, "rejected"))
         return CONTROL_REJECTED;
-    if (strncmp(line, error, sizeof error - 1))
+    if (strncmp(line, error, sizeof error - 1) != 0)
         return failure_set(why, EX_PROTOCOL, "not the answer of a forkechod: \"%.60s\"", line);
     failure_set(why, EX_UNAVAILABLE, "%s", line + sizeof error - 1);
     return CONTROL_ERROR;

@@ -88,7 +88,7 @@ static _Noreturn void refuse_option(int letter, char **argv)
     const char *given = argv[optind - 1];
     char name[] = { '-', (char)optopt, '\0' };
 
-    if (strncmp(given, "--", 2))
+    if (strncmp(given, "--", 2) != 0)
         given = name;
     refuse(letter == ':' ? "a value is missing behind" : "no such option:", given, NULL);
 }

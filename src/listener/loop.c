@@ -324,7 +324,7 @@ int loop_run(struct listener *listener)
         listener->now_ms = clock_ms();
         if (ready >= 0)
             dispatch(listener, &set);
-        else if (ready < 0 && errno != EINTR && errno != ENOMEM)
+        else if (errno != EINTR && errno != ENOMEM)
             return EX_OSERR;
     }
 }

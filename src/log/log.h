@@ -49,7 +49,7 @@ struct log_details {
 
 /* Chooses the sink; may be called again at any time (reload): one that stays the same keeps the
  * lines that wait for it. Opens nothing that could block. */
-void log_open(const struct log_settings *settings);
+void log_open(const struct log_settings *wanted);
 void log_close(void);
 
 /* One line: the event's words, `: `, the formatted text. Bytes that came from outside are escaped,

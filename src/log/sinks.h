@@ -35,4 +35,4 @@ int sink_write(struct sink *sink, const char *bytes, size_t size, uint64_t now_m
 void sink_retry(struct sink *sink, uint64_t now_ms);
 
 /* log_open, with the socket's path. */
-void log_open_at(const struct log_settings *settings, const char *path);
+void log_open_at(const struct log_settings *wanted, const char *path);

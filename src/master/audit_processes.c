@@ -45,17 +45,14 @@ static struct member *find_member(const struct look *look, pid_t pid)
 static pid_t parent_of(pid_t pid)
 {
     char path[64], text[512];
-    pid_t parent = 0;
     snprintf(path, sizeof(path), "/proc/%d/stat", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
     if (fd >= 0)
         close(fd);
     text[got < 0 ? 0 : got] = '\0';
-    const char *rest = strrchr(text, ')');
-    if (rest == NULL || sscanf(rest + 1, " %*c %d", &parent) != 1)
-        return 0;
-    return parent;
+    const char *rest = strrchr(text, ')'); /* `) S 123 …`: state and parent */
+    return rest == NULL || strlen(rest) < 5 ? 0 : (pid_t)strtol(rest + 4, NULL, 10);
 }
 
 static void look_at_process(struct look *look, pid_t pid)

@@ -57,8 +57,8 @@ int generation_start(struct generation *generation, const struct generation_seed
                      const struct identity *identity, struct failure *why);
 
 /* Lets it take clients. `own` has the bits of sockets that nobody but the daemon holds. */
-void generation_go(struct generation *generation, enum tell tell, uint64_t own);
-void generation_tell(struct generation *generation, enum tell tell);
+void generation_go(struct generation *generation, enum tell what, uint64_t own);
+void generation_tell(struct generation *generation, enum tell what);
 /* Should this process die: the listener is to end the sessions of that dead generation too. */
 void generation_ward(struct generation *generation, const struct generation *dead, bool yes);
 /* Leaves clients in the kernel's queue, or no longer. */

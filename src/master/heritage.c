@@ -298,7 +298,7 @@ static const struct line *find_line(const char *word)
 /* True when the line was understood. */
 static bool get_line(char *text, struct heritage *heritage, unsigned int *seen)
 {
-    const struct line *line = find_line(cut(&text));
+    const struct line *line = find_line(strsep(&text, " "));
     char *item = line == NULL ? NULL : new_item(heritage, line, seen);
 
     if (item == NULL)

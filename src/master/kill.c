@@ -50,7 +50,8 @@ static int end_named(const struct asked *asked, const char *id)
     struct board_row row;
     uint32_t slot, turn;
 
-    parse_id(id, &slot, &turn);
+    if (!parse_id(id, &slot, &turn))
+        return -ESRCH;
     struct generation *generation = read_session(asked->master, slot, &row);
     if (generation == NULL || row.turn != turn)
         return -ESRCH;
@@ -110,9 +111,7 @@ static bool parse_client(const char *text, char *out, size_t size, bool *any_por
     }
     if (text[0] != '[' && bare_v6)
         snprintf(whole, sizeof(whole), "[%s]:1", text);
-    else if (length > 0 && text[length - 1] == ']')
-        snprintf(whole, sizeof(whole), "%s:1", text);
-    else if (strchr(text, ':') == NULL)
+    else if ((length > 0 && text[length - 1] == ']') || strchr(text, ':') == NULL)
         snprintf(whole, sizeof(whole), "%s:1", text);
     else
         snprintf(whole, sizeof(whole), "%s", text);

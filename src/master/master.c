@@ -80,7 +80,7 @@ void master_show(struct master *master)
     atomic_store(&header->reload_rejected, master->reload.rejected);
     if (master->now_ms < master->next_sample_ms)
         return;
-    master->next_sample_ms = master->now_ms + 1000 * BOARD_SAMPLE_SECONDS;
+    master->next_sample_ms = master->now_ms + UINT64_C(1000) * BOARD_SAMPLE_SECONDS;
     board_sample(&master->board);
 }
 

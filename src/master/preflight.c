@@ -131,7 +131,7 @@ static bool read_output(int output, struct conf_mistakes *lines)
     char *text = calloc(1, OUTPUT_MAX + 1), *rest = text, *line;
     bool answered = false;
 
-    lines->lines = calloc(PREFLIGHT_LINES_MAX, sizeof(*lines->lines));
+    *lines = (struct conf_mistakes){ .lines = calloc(PREFLIGHT_LINES_MAX, sizeof(*lines->lines)) };
     if (text != NULL && lines->lines != NULL && pread(output, text, OUTPUT_MAX, 0) > 0)
         while ((line = strsep(&rest, "\n")) != NULL) {
             answered = answered || is_answer(line);

@@ -27,18 +27,17 @@ static const struct request {
     size_t least, most; /* arguments */
     enum about about;
     enum control_wait (*run)(const struct asked *asked);
-    const char *help;
 } requests[] = {
-    { "reload", "", 0, 0, ABOUT_SERVING, request_reload, "read the configuration again" },
-    { "upgrade", "", 0, 0, ABOUT_SERVING, request_upgrade, "run the program on disk" },
-    { "pause", " SERVICE", 1, 1, ABOUT_SERVICE, request_pause, "let clients wait" },
-    { "resume", " SERVICE", 1, 1, ABOUT_SERVICE, request_resume, "undo pause and drain" },
-    { "drain", " [SERVICE]", 0, 1, ABOUT_SERVICE, request_drain, "close a service, or end" },
-    { "scale", " SERVICE N|auto", 2, 2, ABOUT_SERVICE, request_scale, "so many workers" },
-    { "kill", " ID...", 1, WORDS_MAX, ABOUT_ANYTHING, request_kill, "end these sessions" },
-    { "kill-client", " ADDRESS", 1, 1, ABOUT_ANYTHING, request_kill_client, "end all from there" },
-    { "log", " LEVEL|default", 1, 1, ABOUT_ANYTHING, request_log, "what is logged" },
-    { "check", "", 0, 0, ABOUT_ANYTHING, request_check, "whether all that is known agrees" },
+    { "reload", "", 0, 0, ABOUT_SERVING, request_reload },
+    { "upgrade", "", 0, 0, ABOUT_SERVING, request_upgrade },
+    { "pause", " SERVICE", 1, 1, ABOUT_SERVICE, request_pause },
+    { "resume", " SERVICE", 1, 1, ABOUT_SERVICE, request_resume },
+    { "drain", " [SERVICE]", 0, 1, ABOUT_SERVICE, request_drain },
+    { "scale", " SERVICE N|auto", 2, 2, ABOUT_SERVICE, request_scale },
+    { "kill", " ID...", 1, WORDS_MAX, ABOUT_ANYTHING, request_kill },
+    { "kill-client", " ADDRESS", 1, 1, ABOUT_ANYTHING, request_kill_client },
+    { "log", " LEVEL|default", 1, 1, ABOUT_ANYTHING, request_log },
+    { "check", "", 0, 0, ABOUT_ANYTHING, request_check },
 };
 enum { REQUESTS = sizeof(requests) / sizeof(requests[0]) };
 

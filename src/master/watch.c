@@ -300,7 +300,7 @@ bool watch_all_fresh(const struct master *master)
         const struct generation *generation = &master->generations[i];
         uint64_t beat = master->board.blocks[i].heartbeat_ms;
         if (generation->state == GENERATION_SERVING &&
-            master->now_ms > beat + 2 * HEARTBEAT_LIMIT_MS &&
+            master->now_ms > beat + UINT64_C(2) * HEARTBEAT_LIMIT_MS &&
             master->now_ms > master->lenient_until_ms)
             return false;
     }

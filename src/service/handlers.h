@@ -38,7 +38,7 @@ struct handler {
 /* NULL when there is none of that name. */
 const struct handler *handler_find(const char *name);
 /* The names, in the order of the table; for conf_load. Returns the count. */
-size_t handler_names(const char *const **names);
+size_t handler_names(const char *const **out);
 
 /* The table's entries. */
 enum session_end echo_serve(struct stream *stream, const struct manners *manners);    /* RFC 862 */

@@ -62,8 +62,8 @@ static int find_owner(const struct socket_settings *settings, uid_t *uid, gid_t 
 static int set_owner(const char *path, const struct socket_settings *settings, struct failure *why)
 {
     struct stat file;
-    uid_t uid;
-    gid_t gid;
+    uid_t uid = (uid_t)-1; /* which lchown(2) leaves as it is */
+    gid_t gid = (gid_t)-1;
 
     if (find_owner(settings, &uid, &gid, why) < 0)
         return -1;

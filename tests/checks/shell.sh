@@ -18,7 +18,7 @@ check() { # file [option...]
 }
 
 for script in bootstrap quickstart runtests debian/forkechod.postinst debian/forkechod.postrm debian/forkechod.prerm \
-    debian/tests/service etc/init.d/forkechod.in tests/boot/make-trees tests/checks/*.sh; do
+    debian/tests/service etc/init.d/forkechod.in tests/analysis/*.sh tests/boot/make-trees tests/checks/*.sh; do
     check "$script"
 done
 # They are sourced, and hand variables to the functions that they call.
