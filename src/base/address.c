@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "base/text.h"
 
@@ -187,11 +188,30 @@ static void format_unix(const struct address *address, char *text, size_t size)
     snprintf(text, size, "unix:%s%s", abstract ? "@" : "", name);
 }
 
+static int asked = -1;
+
+void address_ask(int fd)
+{
+    asked = fd;
+}
+
+static bool name_interface(unsigned int index, char name[IF_NAMESIZE])
+{
+    struct ifreq request = { .ifr_ifindex = (int)index };
+    if (asked < 0)
+        return if_indextoname(index, name) != NULL;
+    if (ioctl(asked, SIOCGIFNAME, &request) < 0)
+        return false;
+    memcpy(name, request.ifr_name, IF_NAMESIZE);
+    name[IF_NAMESIZE - 1] = '\0';
+    return true;
+}
+
 static void format_v6(const struct sockaddr_in6 *v6, char *text, size_t size)
 {
     char host[INET6_ADDRSTRLEN], name[IF_NAMESIZE], scope[IF_NAMESIZE + 1] = "";
 
-    if (v6->sin6_scope_id && if_indextoname(v6->sin6_scope_id, name))
+    if (v6->sin6_scope_id && name_interface(v6->sin6_scope_id, name))
         snprintf(scope, sizeof scope, "%%%s", name);
     else if (v6->sin6_scope_id)
         snprintf(scope, sizeof scope, "%%%u", v6->sin6_scope_id);

@@ -52,6 +52,11 @@ int address_parse(const char *text, struct address out[2], const char **hint);
  * Returns `text`, always terminated. */
 const char *address_format(const struct address *address, char *text, size_t size);
 
+/* Interfaces, which IPv6 addresses of one link have behind a %, are asked for their names on this
+ * socket from now on, whatever it is; where that fails, their number is shown. Until then one is
+ * opened each time. */
+void address_ask(int socket);
+
 /* A client's address as accept4(2) gave it, for logs and titles: 192.0.2.7:51234,
  * [2001:db8::1]:33410, `unix`. Masked: 192.0.2.0, 2001:db8::/48 without port; none: `-`. */
 const char *address_format_peer(const struct address *address, enum address_view view, char *text,

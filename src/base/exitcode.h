@@ -21,7 +21,8 @@
     SESSION_END(SYSTEM, 10, "system call failed", 1)                                               \
     SESSION_END(CRASHED, 11, "died by a signal", 1)                                                \
     SESSION_END(UNKNOWN, 12, "unknown exit status", 1)                                             \
-    SESSION_END(STUCK, 13, "worker timeout", 1)
+    SESSION_END(STUCK, 13, "worker timeout", 1)                                                    \
+    SESSION_END(SANDBOX, 14, "sandbox", 1)
 
 enum session_end {
 #define SESSION_END(name, status, text, error) SESSION_##name = status,
@@ -29,7 +30,7 @@ enum session_end {
 #undef SESSION_END
 };
 
-enum { SESSION_END_COUNT = 14 };
+enum { SESSION_END_COUNT = 15 };
 
 const char *session_end_text(enum session_end end);
 bool session_end_is_error(enum session_end end);

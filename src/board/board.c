@@ -208,6 +208,7 @@ int board_block_take(struct board *board, uint32_t generation, uint32_t service)
             continue;
         block->pid = 0;
         block->pool = block->live = block->waiting = 0;
+        block->denied = 0;
         block->heartbeat_ms = 0;
         for (unsigned int what = 0; what < BOARD_COUNTS; what++)
             block->counts[what] = 0;

@@ -88,6 +88,7 @@ struct board_block {
     /* Sessions; of a pool: workers that had a client when its keeper looked last. */
     _Atomic uint32_t live;
     _Atomic uint32_t waiting;      /* clients in the kernel's queues, as seen once a second */
+    _Atomic uint32_t denied;       /* the system call for which the sandbox ended it, + 1 */
     _Atomic uint64_t heartbeat_ms; /* last full turn of its loop */
     _Atomic uint64_t counts[BOARD_COUNTS];
 };
@@ -186,6 +187,7 @@ struct board_session {
     uint32_t turn;   /* which client of the slot this is */
     uint32_t source; /* a worker's: what to give back for its client, should it die (access/) */
     uint64_t since_us;
+    _Atomic uint32_t denied; /* the system call for which the sandbox ended it, + 1 */
     /* A worker's: its client, and what those before it came to. */
     char client[BOARD_CLIENT_MAX];
     uint64_t counts[BOARD_COUNTS];
@@ -257,6 +259,7 @@ struct board_row {
     uint32_t source;
     uint64_t since_us, active_us, bytes_in, bytes_out, turns;
     uint32_t activity;
+    uint32_t denied;
     bool pool; /* a worker: has a client only if board_row_is_session says so */
     bool torn; /* the session's half would not hold still (100 tries): its numbers are not to be
                   believed */

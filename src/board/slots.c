@@ -27,6 +27,7 @@ void board_slot_open(struct board *board, uint32_t slot, unsigned int block, con
     session->activity = SESSION_STARTING;
     session->active_us = session->since_us = now_us;
     session->bytes_in = session->bytes_out = session->turns = 0;
+    session->denied = 0;
     session->turn = client == NULL ? row->turn : row->turn + 1;
     if (client == NULL) {
         session->source = 0;
@@ -188,6 +189,7 @@ bool board_read(const struct board *board, uint32_t slot, struct board_row *row)
     row->bytes_in = session.bytes_in;
     row->bytes_out = session.bytes_out;
     row->turns = session.turns;
+    row->denied = session.denied;
     if (row->pool) {
         row->turn = session.turn;
         row->source = session.source;

@@ -35,16 +35,17 @@ enum record_kind {
     RECORD_SCALE,       /* so many workers, `count`; 0: as many as it takes */
     RECORD_END_SESSION, /* end the session in `slot`, if it is that of turn `count` */
     /* listener to master */
-    RECORD_READY = 32, /* set up, waiting for GO */
+    RECORD_READY = 32, /* set up, waiting for GO; `text`: parts of the sandbox that are missing */
     RECORD_FAILED,     /* could not set up: `text` */
     RECORD_SESSION_START,
-    RECORD_SESSION_END,
+    RECORD_SESSION_END,    /* with the end SANDBOX: `count` is the system call's number + 1, or 0 */
     RECORD_REFUSED,        /* the first client of an episode, told by `cause` */
     RECORD_REFUSED_END,    /* `count` were refused in `duration_us` */
     RECORD_THROTTLE_BEGIN, /* clients have to wait: `cause` */
     RECORD_THROTTLE_END,
     RECORD_LOST,         /* a client that was accepted could not be served: `cause`, `error` */
-    RECORD_WORKER_DIED,  /* a worker without a client: `signal`, or `error` is its exit status */
+    RECORD_WORKER_DIED,  /* a worker without a client: `signal`, or `error` is its exit status;
+                            `count` as with SESSION_END */
     RECORD_WORKER_STUCK, /* a worker did nothing for worker_timeout; `text` is its client, or empty
                           */
     RECORD_BROKEN        /* nobody can be accepted at the address `text` any more: `error` */

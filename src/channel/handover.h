@@ -11,7 +11,8 @@ enum {
     HANDOVER_SERVICE = 4,  /* conf/service.h, sealed */
     HANDOVER_CONTROL = 5,  /* board/board.h */
     HANDOVER_SESSIONS = 6, /* board/board.h */
-    HANDOVER_SOCKETS = 7   /* the first of the listening sockets */
+    HANDOVER_SANDBOX = 7,  /* sys/confine.h, sealed */
+    HANDOVER_SOCKETS = 8   /* the first of the listening sockets */
 };
 
 enum { HANDOVER_BLOCK = 1, HANDOVER_GENERATION, HANDOVER_MASTER, HANDOVER_COUNT, HANDOVER_ARGC };

@@ -185,6 +185,17 @@ static void check_pool(const struct subject *subject)
                        "process_model = fork)");
 }
 
+/* Worth a word each time: nobody means to leave it so. */
+static void check_sandbox(const struct subject *subject)
+{
+    const struct setting *setting = good_setting(subject, SERVICE_sandbox);
+
+    if (setting && subject->service->sandbox == SANDBOX_OFF)
+        findings_warning(subject->findings, &setting->place,
+                         "a session that is taken over can open files, make connections and "
+                         "execute programs (strict, once the debugging is done)");
+}
+
 void drafts_check(struct findings *findings, const struct layers *layers, const struct draft *all,
                   size_t count)
 {
@@ -198,6 +209,7 @@ void drafts_check(struct findings *findings, const struct layers *layers, const 
         check_device(&subject);
         check_lists(&subject);
         check_pool(&subject);
+        check_sandbox(&subject);
         check_status(&subject);
         for (size_t j = 0; j <= i; j++)
             if (all[j].object)

@@ -25,6 +25,7 @@ struct span {
 
 /* The words of CHOICE options that code asks for, in the order of options.def. */
 enum process_model { PROCESS_MODEL_FORK, PROCESS_MODEL_PREFORK };
+enum sandbox { SANDBOX_STRICT, SANDBOX_OFF };
 enum over_limit { OVER_LIMIT_DEFER, OVER_LIMIT_REFUSE };
 
 #define MEMBER_BOOL(name)      bool name;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "session/session.h"
+#include "sys/confine.h"
 
 int children_init(struct children *children, uint32_t room)
 {
@@ -96,8 +97,7 @@ int children_fork(struct listener *listener, int fd, const struct address *clien
     board_slot_open(&listener->board, slot, listener->block_index, text, clock_us());
     child.turn = listener->board.slot[slot].turn;
     session_prepare_title(client, listener->service);
-    /* No handlers of pthread_atfork(3) to run, and none wanted. */
-    child.pid = _Fork();
+    child.pid = confine_fork();
     if (child.pid == 0)
         session_main(fd, client, listener->service, &listener->board.session[slot]);
     if (child.pid < 0)
@@ -118,7 +118,7 @@ int children_fork_worker(struct listener *listener, uint32_t slot)
     struct child child = { .slot = slot, .worker = true };
 
     board_slot_open(&listener->board, slot, listener->block_index, NULL, clock_us());
-    child.pid = _Fork();
+    child.pid = confine_fork();
     if (child.pid == 0)
         worker_main(listener, slot);
     if (child.pid < 0)
@@ -141,6 +141,7 @@ static void report(struct listener *listener, const struct child *child,
                              .bytes_in = row->bytes_in,
                              .bytes_out = row->bytes_out,
                              .turns = row->turns,
+                             .count = end == SESSION_SANDBOX ? row->denied : 0,
                              .duration_us = now_us - row->since_us };
     if (!error && listener->tell < TELL_ENDS) {
         board_count(listener->block, COUNT_QUIET, 1);
@@ -172,6 +173,7 @@ static void bury(struct listener *listener, struct child *child, const siginfo_t
     board_read(&listener->board, child->slot, &row);
     /* In this order: what was counted and not told, the master takes for lost. */
     child->served = board_row_is_session(&row);
+    child->denied = row.denied;
     child->waited |= row.activity != SESSION_STARTING; /* since the last look, perhaps */
     bool told = child->worker && child->served && row.turn == child->told_turn;
     if (told)
@@ -230,7 +232,7 @@ void children_end_session(struct listener *listener, uint32_t slot, uint32_t tur
     }
     if (child->worker || child->slot != slot || child->turn != turn)
         return;
-    kill(child->pid, child->killed ? SIGKILL : SIGTERM);
+    confine_kill(child->pid, child->killed ? SIGKILL : SIGTERM);
     child->killed = true;
 }
 
@@ -244,6 +246,6 @@ void children_end_held(struct listener *listener)
         const struct child *child = &children->pool[children->table[i] - 1];
         if (board_read(&listener->board, child->slot, &row) && !row.torn &&
             row.activity == SESSION_HOLDING)
-            kill(child->pid, SIGTERM);
+            confine_kill(child->pid, SIGTERM);
     }
 }

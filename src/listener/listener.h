@@ -53,6 +53,7 @@ struct child {
     bool waited;        /* has been seen to serve or to wait for that */
     bool stuck;         /* was told to abort */
     bool served;        /* had a client when it died */
+    uint32_t denied;    /* what it died of: board.h */
     uint32_t told_turn; /* the session whose end it has told last, and that end */
     enum session_end told_end;
     uint64_t stopped_ms, abort_ms;

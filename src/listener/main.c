@@ -20,6 +20,9 @@
 #include "listener/listener.h"
 #include "service/handlers.h"
 #include "session/session.h"
+#include "session/trap.h"
+#include "sys/confine.h"
+#include "sys/oom.h"
 
 static struct listener listener;
 
@@ -86,6 +89,7 @@ static int map_shared_parts(struct failure *why)
     close(HANDOVER_SESSIONS);
     listener.block = &listener.board.blocks[listener.block_index];
     listener.service_index = atomic_load(&listener.block->service);
+    trap_write_to(&listener.block->denied);
     return 0;
 }
 
@@ -135,16 +139,28 @@ static int take_signals(struct failure *why)
     return 0;
 }
 
-static int set_up(struct failure *why)
+/* Last: what is open and mapped by now is all that this process will ever have, but clients. */
+static int enter_sandbox(char *missing, size_t size, struct failure *why)
 {
+    address_ask(listener.ports[0].fd);
+    trap_install();
+    int result = confine(HANDOVER_SANDBOX, missing, size, why);
+    close(HANDOVER_SANDBOX);
+    return result;
+}
+
+static int set_up(char *missing, size_t size, struct failure *why)
+{
+    oom_offer(OOM_SERVING);
     return take_signals(why) < 0 || map_shared_parts(why) < 0 || follow_master(why) < 0 ||
-                   be_nice(why) < 0 || make_tables(why) < 0
+                   be_nice(why) < 0 || make_tables(why) < 0 || enter_sandbox(missing, size, why) < 0
                ? -1
                : 0;
 }
 
 int main(int argc, char **argv)
 {
+    struct record ready = { .kind = RECORD_READY };
     struct failure why;
 
     if (!read_arguments(argc, argv)) {
@@ -154,14 +170,13 @@ int main(int argc, char **argv)
     keep_own_descriptors();
     title_init(argc, argv);
     channel_open(&listener.channel, HANDOVER_CHANNEL);
-    if (set_up(&why) < 0) {
+    if (set_up(ready.text, sizeof(ready.text), &why) < 0) {
         struct record record = { .kind = RECORD_FAILED };
         record_set_text(&record, why.text);
         channel_send(&listener.channel, &record, true);
         return why.status;
     }
     loop_show_title(&listener); /* so that ps shows it once the start is over */
-    struct record ready = { .kind = RECORD_READY };
     channel_send(&listener.channel, &ready, true);
     return loop_run(&listener);
 }

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "sys/confine.h"
+
 enum { KILL_AFTER_MS = 500 };
 
 void orphan_become(struct listener *listener)
@@ -31,8 +33,8 @@ static void signal_all(struct listener *listener, int number)
     const struct orphan *orphan = &listener->orphan;
     if (orphan->yes) /* while the master lives, it looks after them itself */
         for (unsigned int i = 0; i < orphan->ward_count; i++)
-            kill(-orphan->wards[i], number);
-    kill(0, number);
+            confine_kill(-orphan->wards[i], number);
+    confine_kill(0, number);
 }
 
 void orphan_end_sessions(struct listener *listener)
@@ -69,7 +71,7 @@ bool orphan_wards_gone(struct listener *listener)
     if (!orphan->yes)
         return true;
     for (unsigned int i = orphan->ward_count; i > 0; i--)
-        if (kill(-orphan->wards[i - 1], 0) < 0 && errno == ESRCH)
+        if (confine_kill(-orphan->wards[i - 1], 0) < 0 && errno == ESRCH)
             orphan->wards[i - 1] = orphan->wards[--orphan->ward_count];
     return orphan->ward_count == 0;
 }

@@ -7,12 +7,13 @@
 
 #include "base/clock.h"
 #include "listener/listener.h"
+#include "sys/confine.h"
 
 enum { TICK_MS = 1000, LOOK_MS = 100, ABORT_GRACE_MS = 1000 };
 
-static uint32_t automatic(uint32_t configured)
+static uint32_t automatic(const struct pool *pool, uint32_t configured)
 {
-    return pool_automatic(configured, sysconf(_SC_NPROCESSORS_ONLN));
+    return pool_automatic(configured, pool->processors);
 }
 
 int pool_open(struct listener *listener)
@@ -28,7 +29,8 @@ int pool_open(struct listener *listener)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pool->reports) < 0 ||
         setsockopt(pool->reports[0], SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0)
         return -errno;
-    pool->wanted = pool_target(automatic(service->start_servers), 0, service->instances);
+    pool->processors = sysconf(_SC_NPROCESSORS_ONLN); /* once: that opens a file */
+    pool->wanted = pool_target(automatic(pool, service->start_servers), 0, service->instances);
     pool->batch = 1;
     listener->cps = &pool->shared->cps;
     atomic_store(&listener->block->pool, 1);
@@ -86,7 +88,7 @@ static void dismiss(struct listener *listener, uint32_t count)
     while (count > 0 && (child = children_next(&listener->children, child)) != NULL)
         if (child->worker && !child->dismissed && is_idle(listener, child)) {
             child->dismissed = true;
-            kill(child->pid, SIGTERM);
+            confine_kill(child->pid, SIGTERM);
             count--;
         }
 }
@@ -97,7 +99,7 @@ void pool_dismiss(struct listener *listener)
     while ((child = children_next(&listener->children, child)) != NULL)
         if (child->worker && !child->dismissed) {
             child->dismissed = true;
-            kill(child->pid, SIGTERM);
+            confine_kill(child->pid, SIGTERM);
         }
 }
 
@@ -118,9 +120,9 @@ static void stuck(struct listener *listener, struct child *child, const struct b
     channel_send(&listener->channel, &record, true);
     child->stuck = true;
     child->abort_ms = listener->now_ms + ABORT_GRACE_MS;
-    kill(child->pid, SIGABRT);
+    confine_kill(child->pid, SIGABRT);
     if (child->stopped_ms != 0) /* it hears nothing but KILL until it goes on */
-        kill(child->pid, SIGCONT);
+        confine_kill(child->pid, SIGCONT);
 }
 
 /* Whether the client, not the worker, is what is waited for. */
@@ -137,7 +139,7 @@ static void look_for_stuck(struct listener *listener, struct child *child,
     uint64_t limit_ms = listener->service->worker_timeout, now_ms = listener->now_ms;
     if (child->stuck) {
         if (now_ms >= child->abort_ms)
-            kill(child->pid, SIGKILL);
+            confine_kill(child->pid, SIGKILL);
         return;
     }
     bool hangs = !row->torn && !waits_for_client(row->activity) &&
@@ -164,7 +166,7 @@ static void look(struct listener *listener)
         else if (row.activity == SESSION_WAITING && !child->dismissed)
             pool->idle++;
         if (child->dismissed && row.activity == SESSION_WAITING)
-            kill(child->pid, SIGTERM); /* hold_process has heard the first one */
+            confine_kill(child->pid, SIGTERM); /* hold_process has heard the first one */
         child->waited |= row.pool && row.activity != SESSION_STARTING;
         if (child->worker)
             look_for_stuck(listener, child, &row);
@@ -188,7 +190,7 @@ static void tick(struct listener *listener)
                                     .idle = pool->idle,
                                     .batch = pool->batch,
                                     .min_spare = service->min_spare,
-                                    .max_spare = automatic(service->max_spare),
+                                    .max_spare = automatic(pool, service->max_spare),
                                     .most = most_workers(listener) };
     pool->tick_ms = listener->now_ms + TICK_MS;
     if (pool->doubtful && pool->busy == 0) {

@@ -33,6 +33,7 @@ struct pool_shared {
 struct pool {
     struct pool_shared *shared; /* NULL: there is no pool */
     int reports[2];             /* the keeper's end, the workers' */
+    long processors;            /* as sysconf(3) says */
     uint32_t wanted;            /* so many processes, unless pinned */
     uint32_t pinned;            /* by the operator; 0: no */
     uint32_t batch;             /* to be added at the next tick if there are still too few */

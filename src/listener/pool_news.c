@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "listener/listener.h"
+#include "sys/confine.h"
 
 enum { HEAR_MAX = 256 /* records a turn */ };
 
@@ -82,7 +83,8 @@ static void tell_death(struct listener *listener, const struct child *child, con
                              .pid = child->pid,
                              .slot = child->slot,
                              .error = info->si_code == CLD_EXITED ? info->si_status : 0,
-                             .signal = info->si_code == CLD_EXITED ? 0 : info->si_status };
+                             .signal = info->si_code == CLD_EXITED ? 0 : info->si_status,
+                             .count = child->denied };
     channel_send(&listener->channel, &record, true);
 }
 
@@ -90,8 +92,10 @@ void pool_lost(struct listener *listener, const struct child *child, const sigin
 {
     struct pool *pool = &listener->pool;
     bool asked = child->dismissed || listener->phase != PHASE_ACCEPTING || child->killed;
-    bool in_order = info->si_code == CLD_EXITED ? info->si_status == 0 || child->waited
-                                                : info->si_status == SIGTERM && asked;
+    bool violated = info->si_code == CLD_EXITED && info->si_status == SESSION_SANDBOX;
+    bool in_order = info->si_code == CLD_EXITED
+                        ? info->si_status == 0 || (child->waited && !violated)
+                        : info->si_status == SIGTERM && asked;
     pool->look_ms = 0;
     if (in_order && info->si_code == CLD_EXITED) {
         pool->backoff_ms = 0;
@@ -110,6 +114,5 @@ void pool_lost(struct listener *listener, const struct child *child, const sigin
 
 void pool_end_session(const struct child *child, uint32_t turn)
 {
-    union sigval value = { .sival_int = (int)turn };
-    sigqueue(child->pid, POOL_SIGNAL, value);
+    confine_queue(child->pid, POOL_SIGNAL, (int)turn);
 }

@@ -17,6 +17,7 @@
 #include "base/title.h"
 #include "listener/listener.h"
 #include "session/session.h"
+#include "session/trap.h"
 
 enum { EVENTS = 16, SHORTAGE_MS = 50, REPORT_MS = 1000, REFUSED_LOOK_MS = 50 };
 
@@ -314,6 +315,7 @@ _Noreturn void worker_main(struct listener *listener, uint32_t slot)
     worker = (struct worker){ .listener = listener,
                               .row = &listener->board.session[slot],
                               .left = choose_end(listener->service) };
+    trap_write_to(&worker.row->denied);
     keep_own_descriptors(&worker);
     take_signals(&worker);
     if (!watch_ports(&worker))

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "channel/handover.h"
+#include "sys/sandbox.h"
 
 enum { HANDED_MAX = HANDOVER_SOCKETS + SERVICE_SOCKETS_MAX, TITLE_ROOM = 160 };
 
@@ -119,34 +120,49 @@ static pid_t give_birth(struct birth *birth, const struct generation *generation
     return pid;
 }
 
+/* What the listener reads: its service, its sandbox. */
+static int make_images(const struct service *service, int out[2], struct failure *why)
+{
+    struct failure detail;
+    out[0] = io_sealed_memfd("forkechod-service", service, service->size);
+    if (out[0] < 0)
+        return failure_errno(why, EX_OSERR, -out[0], "service %s: cannot hand it over",
+                             service->service_name);
+    out[1] = sandbox_make(service->sandbox == SANDBOX_OFF, &detail);
+    if (out[1] >= 0)
+        return 0;
+    close(out[0]);
+    return failure_set(why, detail.status, "service %s: %s", service->service_name, detail.text);
+}
+
 int generation_start(struct generation *generation, const struct generation_seed *seed,
                      unsigned int block, const struct service *service,
                      const struct identity *identity, struct failure *why)
 {
     struct birth birth = { .identity = identity, .program = seed->program };
-    int pair[2];
+    int pair[2], images[2] = { -1, -1 };
     int error = channel_pair(pair);
     if (error < 0)
         return failure_errno(why, EX_OSERR, -error, "service %s: cannot make a channel",
                              service->service_name);
-    int image = io_sealed_memfd("forkechod-service", service, service->size);
-    if (image < 0) {
+    if (make_images(service, images, why) < 0) {
         close(pair[0]);
         close(pair[1]);
-        return failure_errno(why, EX_OSERR, -image, "service %s: cannot hand it over",
-                             service->service_name);
+        return -1;
     }
     birth.source[birth.count++] = pair[1];
-    birth.source[birth.count++] = image;
+    birth.source[birth.count++] = images[0];
     birth.source[birth.count++] = seed->board->fds[0];
     birth.source[birth.count++] = seed->board->fds[1];
+    birth.source[birth.count++] = images[1];
     for (unsigned int i = 0; i < generation->socket_count; i++)
         birth.source[birth.count++] = seed->store->sockets[generation->sockets[i]].fd;
 
     pid_t pid = give_birth(&birth, generation, block);
     int fork_error = errno;
     close(pair[1]);
-    close(image);
+    close(images[0]);
+    close(images[1]);
     if (pid < 0) {
         close(pair[0]);
         return failure_errno(why, EX_OSERR, fork_error, "service %s: cannot fork a listener",

@@ -36,4 +36,4 @@ src_forkechod_LDADD = \
 	src/conf/libconf.a \
 	src/log/liblog.a \
 	src/base/libbase.a \
-	$(SYSTEMD_LIBS) $(INIPARSER_LIBS) $(CAPNG_LIBS)
+	$(SYSTEMD_LIBS) $(INIPARSER_LIBS) $(CAPNG_LIBS) $(SECCOMP_LIBS)

@@ -15,6 +15,7 @@
 #include "log/log.h"
 #include "master/state.h"
 #include "sys/daemonize.h"
+#include "sys/oom.h"
 #include "sys/pidfile.h"
 
 enum { TURN_MS = 1000, HURRY_MS = 50, SLOTS_LEAST = 4096 };
@@ -273,6 +274,7 @@ static int set_up(struct master *master, struct failure *why)
     if (control_open(master, daemon->control_socket, why) < 0)
         return -1;
     store_open(&master->store, master->start->passed, (size_t)master->start->passed_count);
+    oom_protect(OOM_MASTER); /* a right that goes with the next step */
     if (privilege_limit_master(why) < 0)
         return -1;
     return reload_start(master, master->start->conf, why);

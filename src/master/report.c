@@ -7,6 +7,7 @@
 #include "base/title.h"
 #include "log/log.h"
 #include "sys/daemonize.h"
+#include "sys/sandbox.h"
 
 /* The words of log_level and syslog_facility in options.def, in their order. */
 static const int levels[] = { LOG_CRIT, LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
@@ -124,11 +125,14 @@ void report_mistakes(const struct conf_mistakes *mistakes, bool rejected)
                   wrong == 1 ? "mistake" : "mistakes");
 }
 
-static void log_session_end(const struct log_details *details, enum session_end end, int signal)
+static void log_session_end(const struct log_details *details, enum session_end end, int signal,
+                            uint32_t denied)
 {
-    char how[32] = "";
+    char how[64] = "", call[48];
     if (end == SESSION_CRASHED)
         snprintf(how, sizeof(how), " %d (%s)", signal, strsignal(signal));
+    else if (denied != 0)
+        snprintf(how, sizeof(how), ": %s", sandbox_call(denied, call, sizeof(call)));
     log_event(session_end_is_error(end) ? EVENT_SESSION_ERROR : EVENT_SESSION_END, details,
               "%s %s [%lld]: %s%s, %lld bytes in, %lld bytes out, %lld.%03lld s", details->service,
               details->client, (long long)details->pid, details->reason, how,
@@ -151,7 +155,19 @@ void report_session_end(struct master *master, const char *service, const struct
                                    .line = -1 };
     if (record->bytes_in == 0 && record->end == SESSION_CLOSED && !master->conf->daemon.log_probes)
         return;
-    log_session_end(&details, (enum session_end)record->end, record->signal);
+    log_session_end(&details, (enum session_end)record->end, record->signal,
+                    (uint32_t)record->count);
+}
+
+void report_gaps(struct master *master, const struct generation *generation, const char *missing)
+{
+    struct log_details details = LOG_DETAILS_NONE;
+    details.service = master->services[generation->service]->name;
+    details.reason = missing;
+    if (missing[0] == '\0' || strcmp(missing, master->sandbox_gaps) == 0)
+        return;
+    snprintf(master->sandbox_gaps, sizeof(master->sandbox_gaps), "%s", missing);
+    log_event(EVENT_SANDBOX_GAPS, &details, "%s, without %s", sandbox_profile, missing);
 }
 
 void report_record(struct master *master, const struct generation *generation,
@@ -161,6 +177,7 @@ void report_record(struct master *master, const struct generation *generation,
     const char *cause = board_cause_word((enum board_cause)record->cause);
     struct log_details details = LOG_DETAILS_NONE;
     double seconds = (double)record->duration_us / 1e6;
+    char call[48];
 
     details.service = service;
     details.reason = cause;
@@ -198,7 +215,12 @@ void report_record(struct master *master, const struct generation *generation,
     case RECORD_WORKER_DIED:
         details.pid = record->pid;
         details.reason = NULL;
-        if (record->signal != 0)
+        details.count = -1;
+        if (record->count != 0)
+            log_event(EVENT_WORKER_DIED, &details, "service %s [%d]: %s: %s", service, record->pid,
+                      session_end_text(SESSION_SANDBOX),
+                      sandbox_call((uint32_t)record->count, call, sizeof(call)));
+        else if (record->signal != 0)
             log_event(EVENT_WORKER_DIED, &details, "service %s [%d]: killed by signal %d (%s)",
                       service, record->pid, record->signal, strsignal(record->signal));
         else

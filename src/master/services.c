@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "log/log.h"
+#include "sys/sandbox.h"
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_LONGEST_MS = 10000, LIFE_ENOUGH_MS = 10000 };
 
@@ -178,7 +179,8 @@ struct generation *services_spawn(struct master *master, struct service_state *s
     struct log_details details = LOG_DETAILS_NONE;
     details.service = service->name;
     details.pid = generation->pid;
-    log_event(EVENT_LISTENER_START, &details, "service %s [%d]", service->name, generation->pid);
+    log_event(EVENT_LISTENER_START, &details, "service %s [%d], sandbox %s", service->name,
+              generation->pid, image->sandbox == SANDBOX_OFF ? "off" : sandbox_profile);
     return generation;
 }
 

@@ -151,6 +151,7 @@ struct master {
     struct audit *audit;      /* NULL: none runs */
     int foreign[FOREIGN_MAX]; /* descriptors that libraries opened while it started */
     unsigned int foreign_count;
+    char sandbox_gaps[CHANNEL_TEXT_MAX]; /* parts of the sandbox whose want was told last */
     int signals, pid_file;
     char pid_path[PATH_MAX];
     enum board_life life;
@@ -315,6 +316,8 @@ void report_ready(struct master *master);
 void report_mistakes(const struct conf_mistakes *mistakes, bool rejected);
 void report_record(struct master *master, const struct generation *generation,
                    const struct record *record);
+/* Parts of the sandbox that a listener could not put on; told once, unless they change. */
+void report_gaps(struct master *master, const struct generation *generation, const char *missing);
 void report_session_end(struct master *master, const char *service, const struct record *record);
 void report_state(struct master *master); /* USR1 */
 /* Sessions whose end could not be told one by one since the last call. */

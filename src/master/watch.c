@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "log/log.h"
+#include "sys/sandbox.h"
 
 /* A master that did not run for so long cannot blame its listeners for having been silent. And of
  * one listener it takes so many records before it looks at the others. */
@@ -38,6 +39,7 @@ static void became_ready(struct master *master, struct generation *generation)
 static void heed(struct master *master, struct generation *generation, const struct record *record)
 {
     if (record->kind == RECORD_READY) {
+        report_gaps(master, generation, record->text);
         became_ready(master, generation);
     } else if (record->kind == RECORD_FAILED) {
         generation->failed = true;
@@ -68,11 +70,15 @@ bool watch_receive(struct master *master, struct generation *generation)
 }
 
 /* How a listener died, in words. */
-static void describe_death(const struct generation *generation, const siginfo_t *info,
-                           struct failure *why)
+static void describe_death(const struct generation *generation, uint32_t denied,
+                           const siginfo_t *info, struct failure *why)
 {
+    char call[64];
     if (generation->failed)
         failure_set(why, EX_OSERR, "%s", generation->reason);
+    else if (denied != 0)
+        failure_set(why, EX_SOFTWARE, "%s: %s", session_end_text(SESSION_SANDBOX),
+                    sandbox_call(denied, call, sizeof(call)));
     else if (info->si_code == CLD_EXITED)
         failure_set(why, EX_OSERR, "exited with status %d", info->si_status);
     else
@@ -160,6 +166,7 @@ static void end_orphan(struct master *master, struct generation *generation, uin
     record->bytes_in = row.bytes_in;
     record->bytes_out = row.bytes_out;
     record->turns = row.turns;
+    record->count = record->end == SESSION_SANDBOX ? row.denied : 0;
     record->duration_us = row.since_us > 0 ? now_us - row.since_us : 0;
     record_set_text(record, row.client);
     board_slot_end(&master->board, slot, &row, (enum session_end)record->end, now_us);
@@ -220,6 +227,7 @@ static void listener_died(struct master *master, struct generation *generation,
                           const siginfo_t *info)
 {
     struct failure why;
+    uint32_t denied = master->board.blocks[generation - master->generations].denied;
     /* Once the sessions were told to end, what is left is killed. */
     bool killed = info->si_code == CLD_KILLED && master->kill_at_ms != 0;
     bool expected = generation->state == GENERATION_DRAINING &&
@@ -242,7 +250,7 @@ static void listener_died(struct master *master, struct generation *generation,
                   generation->pid);
         return;
     }
-    describe_death(generation, info, &why);
+    describe_death(generation, denied, info, &why);
     replace(master, generation, &why);
 }
 

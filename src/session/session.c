@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/title.h"
 #include "service/handlers.h"
+#include "session/trap.h"
 #include "status/status.h"
 #include "sys/streams.h"
 
@@ -220,6 +221,7 @@ _Noreturn void session_main(int fd, const struct address *client, const struct s
 {
     static const int own[] = { SESSION_FD };
 
+    trap_write_to(row != NULL ? &row->denied : NULL);
     reset_signals();
     if (fd != SESSION_FD && dup2(fd, SESSION_FD) < 0)
         _exit(SESSION_SYSTEM);

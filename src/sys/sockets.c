@@ -30,7 +30,9 @@ static int refuse(const struct address *address, int error, struct failure *why)
         { EACCES, "ports below 1024 need root or CAP_NET_BIND_SERVICE", NULL },
         { EADDRNOTAVAIL,
           "no interface has this address; with freebind = yes it need not be there yet", NULL },
-        { EAFNOSUPPORT, "this kernel lacks the address family",
+        { EAFNOSUPPORT,
+          "this kernel lacks the address family, or RestrictAddressFamilies= of the unit forbids "
+          "it",
           "this kernel lacks the address family" },
     };
     char text[ADDRESS_TEXT_MAX];

@@ -282,6 +282,24 @@ def exposure(unit):
     return float(re.search(r"exposure level for \S+: ([0-9.]+)", text)[1])
 
 
+@case("listeners and sessions have their whole sandbox, and go before their master without memory")
+def sandbox():
+    with connect("127.0.0.1:7") as client:
+        asks(client, b"x")
+        filters, scores = {}, {}
+        for process in wait_until("a session", lambda: len(machine.daemon()) == 4 and machine.daemon()):
+            kind = process.title.split()[1]
+            filters.setdefault(kind, set()).add(int(status(process.pid)["Seccomp_filters"]))
+            with open(f"/proc/{process.pid}/oom_score_adj", encoding="ascii") as file:
+                scores.setdefault(kind, set()).add(int(file.read()))
+        (of_master,) = filters.pop("master")
+        assert filters == {"listener": {of_master + 1}, "session": {of_master + 1}}, filters
+        assert scores == {"master": {-500}, "listener": {300}, "session": {300}}, scores
+    told = machine.messages()
+    assert any("service echo" in message and "sandbox strict" in message for message in told), told
+    assert not any("sandbox: strict, without" in message for message in told), told
+
+
 @case("systemd-analyze security gives the service 1.4 or better")
 def hardening():
     assert exposure("forkechod.service") <= 1.4

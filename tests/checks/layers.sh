@@ -56,6 +56,7 @@ only() { # pattern, file, text
 }
 only '#include <iniparser' src/conf/conf_ini.c "only conf_ini includes iniparser"
 only '#include <systemd/' src/sys/systemd.c "only sys/systemd includes libsystemd"
+only '#include <seccomp' src/sys/sandbox.c "only sys/sandbox includes libseccomp"
 only '#include <cap-ng' src/sys/privilege.c "only sys/privilege includes libcap-ng"
 
 clock='[^_a-z](time *\((NULL|0|&)|clock_gettime\(CLOCK_REALTIME)'

@@ -61,6 +61,7 @@ def start(daemon, services):
     services = dict(services, clock={"handler": "time"})
     for name, keys in services.items():
         keys["listen"] = f"127.0.0.1:{ports[name]}"
+        keys.update(daemon.sandbox(off=True))  # libfaketime opens its file again and again
     daemon.configure(services)
     daemon.start(env=clock.environment)
     return clock, ports

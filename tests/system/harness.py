@@ -39,6 +39,10 @@ BUILD = os.environ.get("top_builddir") or os.getcwd()
 FORKECHOD = os.path.join(BUILD, "src/forkechod")
 FORKECHOCTL = os.path.join(BUILD, "src/ctl/forkechoctl")
 IS_ROOT = os.geteuid() == 0
+with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as file:
+    SANITIZED = "#define WITH_SANITIZERS" in file.read()
+# TEST_SANDBOX=off is for what cannot work under a filter: strace -e inject, valgrind, gcov.
+SANDBOX_OFF = os.environ.get("TEST_SANDBOX") == "off"
 # Who serves clients: as root somebody else, as a user oneself.
 SERVING_USER = "nobody" if IS_ROOT else ""
 # For example: TEST_WRAPPER="valgrind --trace-children=yes --quiet"
@@ -173,9 +177,21 @@ class Daemon:
     def configure(self, services, daemon=None, defaults=None):
         """Writes the file from dictionaries of keys; `services` by name."""
         text = section("daemon", dict(self.own_options(), **(daemon or {})))
-        text += section("defaults", {"per_source": 0, **self.defaults, **(defaults or {})})
+        preset = {"per_source": 0, **self.sandbox(), **self.defaults}
+        text += section("defaults", {**preset, **(defaults or {})})
         text += "".join(section(f"service {name}", keys) for name, keys in services.items())
         self.write(text)
+
+    def sandbox(self, off=SANDBOX_OFF):
+        """Keys that leave the sandbox off, if it is to be."""
+        if not off:
+            return {}
+        self.announce("configuration warning: .* sandbox: a session that is taken over")
+        return {"sandbox": "off"}
+
+    def visible(self):
+        """Keys with which an ordinary user may look into listeners and sessions (proc(5))."""
+        return self.sandbox(not IS_ROOT and not SANITIZED)
 
     def write(self, text):
         """Replaces the file at once, as an editor does."""

@@ -38,6 +38,14 @@ check_PROGRAMS += tests/system/listener-scribbling
 tests_system_listener_scribbling_SOURCES = $(src_listener_listener_SOURCES) tests/system/scribble.c
 tests_system_listener_scribbling_LDADD = $(src_listener_listener_LDADD)
 system_tests += tests/system/scribble.py tests/system/memory.py
+# The listener with a handler that somebody has taken over; a kernel that lacks parts of the sandbox.
+check_PROGRAMS += tests/system/listener-violating tests/system/lacking
+tests_system_listener_violating_SOURCES = $(src_listener_listener_SOURCES) tests/system/violate.c
+tests_system_listener_violating_LDADD = $(src_listener_listener_LDADD)
+tests_system_lacking_SOURCES = tests/system/lacking.c
+tests_system_lacking_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS)
+tests_system_lacking_LDADD = $(SECCOMP_LIBS)
+system_tests += tests/system/sandbox.py
 # What stands in the program's place and is none.
 check_PROGRAMS += tests/system/stranger
 tests_system_stranger_SOURCES = tests/system/stranger.c

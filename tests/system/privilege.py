@@ -7,12 +7,9 @@ import signal
 import subprocess
 
 from clients import asks, connect, exchange, is_refused
-from harness import BUILD, IS_ROOT, SERVING_USER, Daemon, forkechod, free_port, ordinary
+from harness import IS_ROOT, SANITIZED, SERVING_USER, Daemon, forkechod, free_port, ordinary
 from processes import daemon_processes, descriptors, reap_orphans, status, wait_until
 from tap import Skip, case, covers, run
-
-with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as file:
-    SANITIZED = "#define WITH_SANITIZERS" in file.read()
 
 # Of capabilities(7).
 CHOWN, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE = 0, 5, 6, 7, 8, 10
@@ -214,7 +211,9 @@ def expect_null(found):
 @case("a session has its connection open, and nothing else")
 def session_descriptors():
     with Daemon() as daemon:
-        (port, _) = serve(daemon, {"echo": {}, "upper": {"handler": "upper"}})
+        (port, _) = serve(
+            daemon, {"echo": daemon.visible(), "upper": dict(daemon.visible(), handler="upper")}
+        )
         with connect(port) as first, connect(port) as second:
             assert asks(first, b"hello") == b"hello"
             assert asks(second, b"hello") == b"hello"
@@ -231,7 +230,7 @@ def listener_descriptors():
     with Daemon() as daemon:
         daemon.configure(
             {
-                name: {"listen": " ".join(f"127.0.0.1:{port}" for port in own)}
+                name: dict(daemon.visible(), listen=" ".join(f"127.0.0.1:{port}" for port in own))
                 for name, own in ports.items()
             }
         )
@@ -269,7 +268,7 @@ def mappings(pid):
 @case("a session cannot write what decides: the control half of the board is not in its memory")
 def board_is_protected():
     with Daemon() as daemon:
-        (port,) = serve(daemon)
+        (port,) = serve(daemon, {"echo": daemon.visible()})
         with connect(port) as client:
             assert asks(client, b"hello") == b"hello"
             assert "forkechod-control" in mappings(daemon.listener())
@@ -298,7 +297,7 @@ if not SANITIZED:
 def environment_is_clean():
     with Daemon() as daemon:
         secret = dict(os.environ, FORKECHOD_TEST_SECRET="sesame", LISTEN_FDNAMES="sesame")
-        (port,) = serve(daemon, env=secret)
+        (port,) = serve(daemon, {"echo": daemon.visible()}, env=secret)
         with connect(port) as client:
             assert asks(client, b"hello") == b"hello"
             for process in children(daemon):

@@ -62,7 +62,8 @@ enum session_end discard_serve(struct stream *stream, const struct manners *mann
     char message[64] = "";
 
     (void)manners;
-    stream_read(stream, message, sizeof(message) - 1);
+    if (stream_read(stream, message, sizeof(message) - 1) == 0)
+        return stream->end;
     while (strncmp(message, "hang", 4) == 0)
         next_byte(1);
     for (size_t at = 0; strncmp(message, "eat", 3) == 0; at = (at + PAGE) % LARDER)

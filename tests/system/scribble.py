@@ -23,6 +23,7 @@ class Scribbled:
 
     def __init__(self, daemon, **keys):
         self.daemon, self.echo, self.wild = daemon, free_port(), free_port()
+        keys |= daemon.sandbox(off=True)  # the handler opens a file to find its memory
         daemon.configure(
             {
                 "echo": dict({"listen": f"127.0.0.1:{self.echo}"}, **keys),
@@ -79,7 +80,7 @@ def shown():
         daemon.announce("session error: wild .*died by")
         os.environ["FORKECHOD_LISTENER"], own = SCRIBBLER, os.environ["FORKECHOD_LISTENER"]
         try:
-            page = Shown(daemon, {"wild": {"listen": "127.0.0.1:0", "handler": "discard"},
+            page = Shown(daemon, {"wild": dict(daemon.sandbox(off=True), listen="127.0.0.1:0", handler="discard"),
                                   "echo": {"listen": "127.0.0.1:0"}})
         finally:
             os.environ["FORKECHOD_LISTENER"] = own

@@ -14,7 +14,7 @@ from shown import OverUnix, Shown, sample
 from tap import Skip, case, covers, note, run, scaled
 
 ALL_ENDS = ("closed complete quit idle lifetime stalled reset vanished stopped killed system crashed"
-            " unknown stuck").split()
+            " unknown stuck sandbox").split()
 ALL_CAUSES = ("no_access per_source per_source_rate instances cps max_sessions descriptors processes"
               " network").split()
 MANY = int(os.environ.get("TEST_SESSIONS", "1000"))

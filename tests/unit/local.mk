@@ -31,7 +31,7 @@ tests_unit_test_sys_SOURCES += tests/unit/test-sys-systemd.c
 endif
 tests_unit_test_sys_CPPFLAGS = $(unit_cppflags) $(CAPNG_CFLAGS)
 tests_unit_test_sys_LDADD = src/sys/libsys.a src/base/libbase.a \
-	$(SYSTEMD_LIBS) $(CAPNG_LIBS) $(CHECK_LIBS)
+	$(SYSTEMD_LIBS) $(CAPNG_LIBS) $(SECCOMP_LIBS) $(CHECK_LIBS)
 
 unit_tests += tests/unit/test-access
 tests_unit_test_access_SOURCES = tests/unit/test-access.c

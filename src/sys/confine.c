@@ -1,0 +1,145 @@
+#include "sys/confine.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "sys/explain.h"
+
+/* See confine.h. A page of its own, which children do not have. */
+static const unsigned long nothing;
+static const unsigned long *token = &nothing;
+
+/* struct landlock_ruleset_attr of the newest kernel; older ones take it as long as what they do not
+ * know is zero. */
+struct ruleset {
+    uint64_t files, ports, scopes;
+};
+
+/* What each version of Landlock's interface can forbid (landlock(7)). */
+static const struct ruleset known[] = {
+    [1] = { 0x1fff, 0, 0 }, /* each way to use a file */
+    [2] = { 0x3fff, 0, 0 }, /* ...to move it */
+    [3] = { 0x7fff, 0, 0 }, /* ...to cut it */
+    [4] = { 0x7fff, 3, 0 }, /* bind(2) and connect(2) to TCP ports */
+    [5] = { 0xffff, 3, 0 }, /* ioctl(2) on devices */
+    [6] = { 0xffff, 3, 1 }, /* abstract Unix sockets. Signals can be too, but sessions of a listener
+                               that died are not of this domain, and may have to be ended */
+};
+
+enum { KNOWN = sizeof(known) / sizeof(known[0]), RULESET_VERSION = 1, PAGE = 4096 };
+
+static int landlock(void)
+{
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, RULESET_VERSION);
+    if (version < 1)
+        return version < 0 ? -1 : (errno = ENOSYS, -1);
+    const struct ruleset *all = &known[version < KNOWN ? version : KNOWN - 1];
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, all, sizeof(*all), 0);
+    if (ruleset < 0)
+        return -1;
+    long result = syscall(SYS_landlock_restrict_self, ruleset, 0);
+    int error = errno;
+    close(ruleset);
+    errno = error;
+    return (int)result;
+}
+
+/* prctl(2) does what seccomp(2) would, also under a unit's filter that does not list the latter. */
+static int filter(const struct confine_image *image)
+{
+    struct sock_fprog program = { .len = (unsigned short)image->count,
+                                  .filter = (struct sock_filter *)(void *)(image + 1) };
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static void lacks(const char *part, char *missing, size_t size)
+{
+    size_t length = strlen(missing);
+    snprintf(missing + length, size - length, "%s%s (%s)", length > 0 ? ", " : "", part,
+             strerrorname_np(errno));
+}
+
+static int keep_token(unsigned long value, struct failure *why)
+{
+    uint64_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED || madvise(page, PAGE, MADV_DONTFORK) < 0)
+        return explain(why, errno, NULL, "cannot keep the sandbox's token");
+    madvise(page, PAGE, MADV_DONTDUMP);
+    *page = value;
+    token = page;
+    return 0;
+}
+
+static int put_on(const struct confine_image *image, char *missing, size_t size,
+                  struct failure *why)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return explain(why, errno, NULL, "cannot set no_new_privs");
+    if (!image->loose) {
+        prctl(PR_SET_DUMPABLE, 0);
+        if (landlock() < 0)
+            lacks("landlock", missing, size);
+    }
+    if (keep_token(image->token, why) < 0)
+        return -1;
+    if (filter(image) < 0) {
+        if (errno == ENOMEM)
+            return explain(why, errno, NULL, "cannot put on the sandbox");
+        lacks("seccomp", missing, size);
+    }
+    return 0;
+}
+
+int confine(int fd, char *missing, size_t size, struct failure *why)
+{
+    struct stat status;
+    missing[0] = '\0';
+    if (fstat(fd, &status) < 0)
+        return explain(why, errno, NULL, "cannot read the sandbox");
+    size_t length = (size_t)status.st_size;
+    /* Mapped, not read: the token is to be nowhere in memory that children get. */
+    struct confine_image *image = mmap(NULL, length, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (image == MAP_FAILED)
+        return explain(why, errno, NULL, "cannot map the sandbox");
+    int result = 0;
+    if (length < sizeof(*image) || image->count > BPF_MAXINSNS ||
+        length != sizeof(*image) + image->count * sizeof(struct sock_filter))
+        result = failure_set(why, EX_SOFTWARE, "the sandbox is not whole");
+    else if (image->count > 0)
+        result = put_on(image, missing, size, why);
+    munmap(image, length);
+    return result;
+}
+
+pid_t confine_fork(void)
+{
+#ifdef __s390__
+    return (pid_t)syscall(SYS_clone, NULL, SIGCHLD, NULL, NULL, 0, *token);
+#else
+    return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0, *token);
+#endif
+}
+
+int confine_kill(pid_t pid, int number)
+{
+    return (int)syscall(SYS_kill, pid, number, 0, 0, 0, *token);
+}
+
+int confine_queue(pid_t pid, int number, int value)
+{
+    siginfo_t info = { .si_signo = number, .si_code = SI_QUEUE };
+    info.si_pid = getpid();
+    info.si_uid = getuid();
+    info.si_value.sival_int = value;
+    return (int)syscall(SYS_rt_sigqueueinfo, pid, number, &info, 0, 0, *token);
+}

@@ -1,0 +1,36 @@
+/*
+ * The sandbox from inside: a listener puts it on once, before its first client, and every process
+ * that it forks is born with it, which costs them nothing. Needs libc alone.
+ *
+ * Sessions may not fork or signal anybody, but their listener has to, under the same filter. So the
+ * filter lets these calls through only with the right number in their sixth argument, which the
+ * kernel passes to the filter and which the calls do not have. The number is drawn for each
+ * listener and lies in a page that fork(2) leaves out: a session could only guess it, and the first
+ * wrong guess is its end.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/failure.h"
+
+/* What sandbox_make (sys/sandbox.h) writes: this, and the filter's instructions behind it. */
+struct confine_image {
+    uint32_t count;      /* instructions; 0: no sandbox */
+    uint32_t loose;      /* the filter leaves files to sanitizers: no Landlock, dumpable */
+    unsigned long token; /* as wide as an argument */
+};
+
+/* Puts on what the descriptor `image` holds: non-dumpable, no_new_privs, Landlock without any path
+ * or port, the filter. A part that this kernel does not have, or that whoever started the daemon
+ * forbids, is left out and named in `missing` ("landlock (ENOSYS), seccomp (EINVAL)"; empty: all is
+ * there). Returns 0, or -1 when the image cannot be read or there is no memory. */
+int confine(int image, char *missing, size_t size, struct failure *why);
+
+/* fork(2), kill(2) and sigqueue(3) of the process that called confine; not of its children. As long
+ * as nobody has, they are just these. confine_fork knows nothing of threads. */
+pid_t confine_fork(void);
+int confine_kill(pid_t pid, int number);
+int confine_queue(pid_t pid, int number, int value);

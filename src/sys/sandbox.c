@@ -1,0 +1,307 @@
+#include "sys/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/filter.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "sys/confine.h"
+#include "sys/explain.h"
+
+enum { CHECKS_MAX = 2, TOKEN_ARGUMENT = 5 };
+
+/* (argument & mask) == value. An int counts with its 32 bits. */
+struct check {
+    unsigned int argument;
+    uint64_t mask, value;
+};
+
+/* A call that may be made if all checks hold; more than one line for a call: if those of one do. */
+struct rule {
+    int call;
+    struct check checks[CHECKS_MAX];
+};
+
+#define ANY(name)                                                                                  \
+    {                                                                                              \
+        .call = SCMP_SYS(name)                                                                     \
+    }
+#define IF(name, ...)                                                                              \
+    {                                                                                              \
+        .call = SCMP_SYS(name), .checks = { __VA_ARGS__ }                                          \
+    }
+#define IS(argument, value)                                                                        \
+    {                                                                                              \
+        argument, UINT32_MAX, (uint32_t)(value)                                                    \
+    }
+#define NOTHING_BUT(argument, bits)                                                                \
+    {                                                                                              \
+        argument, (uint32_t) ~(uint32_t)(bits), 0                                                  \
+    }
+#define OPTION(call, level, name) IF(call, IS(1, level), IS(2, name))
+
+/* All that serving takes, by what it is for. */
+static const struct rule serving[] = {
+    /* Clients and their bytes. There is no socket(2) to get another socket by. */
+    IF(accept4, NOTHING_BUT(3, SOCK_CLOEXEC | SOCK_NONBLOCK)),
+    ANY(read),
+    ANY(write),
+    ANY(readv),
+    ANY(writev),
+    ANY(recvfrom),
+    ANY(sendto),
+    ANY(recvmsg),
+    ANY(sendmsg),
+    ANY(splice),
+    IF(pipe2, NOTHING_BUT(1, O_CLOEXEC | O_NONBLOCK)),
+    ANY(shutdown),
+    ANY(getsockname),
+    ANY(getpeername),
+    IF(ioctl, IS(1, SIOCOUTQ)),
+    IF(ioctl, IS(1, SIOCINQ)),
+    IF(ioctl, IS(1, SIOCGIFNAME)), /* the name in fe80::1%eth0 */
+    OPTION(getsockopt, SOL_SOCKET, SO_DOMAIN),
+    OPTION(getsockopt, SOL_SOCKET, SO_ERROR),
+    OPTION(getsockopt, SOL_SOCKET, SO_SNDTIMEO),
+    OPTION(getsockopt, SOL_SOCKET, SO_RCVTIMEO),
+    OPTION(getsockopt, IPPROTO_TCP, TCP_INFO),
+    OPTION(setsockopt, SOL_SOCKET, SO_KEEPALIVE),
+    OPTION(setsockopt, SOL_SOCKET, SO_RCVTIMEO),
+    OPTION(setsockopt, SOL_SOCKET, SO_SNDTIMEO),
+    OPTION(setsockopt, IPPROTO_TCP, TCP_NODELAY),
+    OPTION(setsockopt, IPPROTO_TCP, TCP_KEEPIDLE),
+    OPTION(setsockopt, IPPROTO_TCP, TCP_KEEPINTVL),
+    OPTION(setsockopt, IPPROTO_TCP, TCP_KEEPCNT),
+    OPTION(setsockopt, IPPROTO_TCP, TCP_USER_TIMEOUT),
+    OPTION(setsockopt, IPPROTO_TCP, TCP_DEFER_ACCEPT),
+
+    /* Descriptors that are there already. */
+    ANY(close),
+    ANY(close_range),
+    ANY(dup2),
+    ANY(dup3),
+    IF(fcntl, IS(1, F_GETFL)),
+    IF(fcntl, IS(1, F_SETFL)),
+    IF(fcntl, IS(1, F_GETPIPE_SZ)),
+    IF(fcntl, IS(1, F_SETPIPE_SZ)),
+    IF(fcntl64, IS(1, F_GETFL)),
+    IF(fcntl64, IS(1, F_SETFL)),
+
+    /* Waiting, and the time. */
+    ANY(poll),
+    ANY(ppoll),
+    ANY(ppoll_time64),
+    ANY(epoll_create1),
+    ANY(epoll_ctl),
+    ANY(epoll_wait),
+    ANY(epoll_pwait),
+    ANY(clock_gettime),
+    ANY(clock_gettime64),
+    ANY(gettimeofday),
+    ANY(time),
+    ANY(nanosleep),
+    ANY(clock_nanosleep),
+    ANY(clock_nanosleep_time64),
+    IF(setitimer, IS(0, ITIMER_REAL)),
+    ANY(restart_syscall),
+    ANY(sched_yield),
+
+    /* Signals that come, and a process's own end. */
+    ANY(rt_sigaction),
+    ANY(rt_sigprocmask),
+    ANY(rt_sigreturn),
+    ANY(sigreturn),
+    ANY(rt_sigtimedwait),
+    ANY(rt_sigtimedwait_time64),
+    ANY(exit),
+    ANY(exit_group),
+    ANY(waitid),
+    ANY(wait4),
+    ANY(getpid),
+    ANY(gettid),
+    ANY(getppid),
+    ANY(getuid),
+    ANY(sysinfo), /* qsort(3) of older C libraries, which looks how much memory there is */
+    IF(prlimit64, IS(0, 0)), /* its own, which it can only lower */
+
+    /* Memory for data. */
+    ANY(brk),
+    ANY(munmap),
+    IF(mmap, NOTHING_BUT(2, PROT_READ | PROT_WRITE), { 3, MAP_ANONYMOUS, MAP_ANONYMOUS }),
+    IF(mmap2, NOTHING_BUT(2, PROT_READ | PROT_WRITE), { 3, MAP_ANONYMOUS, MAP_ANONYMOUS }),
+    IF(mremap, NOTHING_BUT(3, MREMAP_MAYMOVE)),
+    IF(mprotect, NOTHING_BUT(2, PROT_READ | PROT_WRITE)),
+    IF(madvise, IS(2, MADV_DONTNEED)),
+    ANY(getrandom),
+};
+
+/* What only the keeper of the token may do (confine.h). */
+static const struct rule keeping[] = {
+#ifdef __s390__
+    IF(clone, IS(0, 0), IS(1, SIGCHLD)),
+#else
+    IF(clone, IS(0, SIGCHLD), IS(1, 0)),
+#endif
+    ANY(kill),
+    ANY(rt_sigqueueinfo),
+};
+
+#ifdef WITH_SANITIZERS
+const char sandbox_profile[] = "sanitizers";
+enum { LOOSE = 1 };
+/* They read /proc, start a thread that traces, and signal it. */
+static const struct rule loose[] = {
+    IF(openat, NOTHING_BUT(2, O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK)),
+    IF(open, NOTHING_BUT(1, O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK)),
+    ANY(readlink),
+    ANY(readlinkat),
+    ANY(fstat),
+    ANY(newfstatat),
+    ANY(stat),
+    ANY(lseek),
+    ANY(pread64),
+    ANY(getdents64),
+    ANY(mmap),
+    ANY(mprotect),
+    ANY(madvise),
+    ANY(mincore),
+    ANY(futex),
+    ANY(clone),
+    ANY(ptrace),
+    ANY(prctl),
+    ANY(tgkill),
+    ANY(tkill),
+    ANY(sigaltstack),
+    ANY(sched_yield),
+    ANY(sched_getaffinity),
+    ANY(set_robust_list),
+    ANY(process_vm_readv),
+    ANY(personality),
+    ANY(uname),
+    ANY(pipe),
+};
+#else
+const char sandbox_profile[] = "strict";
+enum { LOOSE = 0 };
+#endif
+
+/* The lists, and whose calls need the token. */
+static const struct {
+    const struct rule *rules;
+    size_t count;
+    bool needs_token;
+} lists[] = { { serving, sizeof(serving) / sizeof(*serving), false },
+              { keeping, sizeof(keeping) / sizeof(*keeping), true },
+#ifdef WITH_SANITIZERS
+              { loose, sizeof(loose) / sizeof(*loose), false }
+#endif
+};
+
+static int add(scmp_filter_ctx filter, const struct rule *rule, const struct check *also)
+{
+    struct scmp_arg_cmp all[CHECKS_MAX + 1];
+    unsigned int count = 0;
+    for (int i = 0; i <= CHECKS_MAX; i++) {
+        const struct check *check = i < CHECKS_MAX ? &rule->checks[i] : also;
+        if (check != NULL && check->mask != 0)
+            all[count++] = (struct scmp_arg_cmp){ .arg = check->argument,
+                                                  .op = SCMP_CMP_MASKED_EQ,
+                                                  .datum_a = check->mask,
+                                                  .datum_b = check->value };
+    }
+    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rule->call, count, all);
+}
+
+/* Calls that fail without being a violation. */
+static int add_refusals(scmp_filter_ctx filter)
+{
+    if (LOOSE) /* which allows them */
+        return 0;
+    /* abort(3) then dies of an instruction that crashes, which tells more than SIGSYS would. */
+    int result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
+                                  SCMP_A2(SCMP_CMP_MASKED_EQ, UINT32_MAX, SIGABRT));
+    /* Before Linux 5.9 io_close_all_but would like to list them, and can do without. */
+    if (result == 0 && close_range(~0U, ~0U, 0) < 0 && errno == ENOSYS)
+        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 1,
+                                  SCMP_A2(SCMP_CMP_MASKED_EQ, O_DIRECTORY, O_DIRECTORY));
+    return result;
+}
+
+static int fill(scmp_filter_ctx filter, unsigned long token)
+{
+    const struct check right = { TOKEN_ARGUMENT, ULONG_MAX, token };
+    int result = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (result == 0) /* a search by halves: what is called most is not far behind */
+        result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+        for (size_t j = 0; j < lists[i].count && result == 0; j++)
+            result = add(filter, &lists[i].rules[j], lists[i].needs_token ? &right : NULL);
+    return result == 0 ? add_refusals(filter) : result;
+}
+
+/* The filter's instructions behind the header. Returns their number or -errno. */
+static int compile(unsigned long token, struct sock_filter *out)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
+    int fd = memfd_create("forkechod-filter", MFD_CLOEXEC);
+    int result = filter == NULL ? -ENOMEM : fd < 0 ? -errno : fill(filter, token);
+    if (result == 0)
+        result = seccomp_export_bpf(filter, fd);
+    if (result == 0 && lseek(fd, 0, SEEK_SET) == 0) {
+        ssize_t size = io_read_full(fd, out, BPF_MAXINSNS * sizeof(*out));
+        result = size < 0 ? (int)size : (int)((size_t)size / sizeof(*out));
+    }
+    if (fd >= 0)
+        close(fd);
+    seccomp_release(filter);
+    return result == 0 ? -EIO : result;
+}
+
+int sandbox_make(bool off, struct failure *why)
+{
+    struct {
+        struct confine_image head;
+        struct sock_filter program[BPF_MAXINSNS];
+    } *image = calloc(1, sizeof(*image));
+    int result = image == NULL ? -ENOMEM : 0;
+
+    if (image != NULL && !off) {
+        image->head.loose = LOOSE;
+        result = getrandom(&image->head.token, sizeof(image->head.token), 0) < 0
+                     ? -errno
+                     : compile(image->head.token, image->program);
+        image->head.count = result > 0 ? (uint32_t)result : 0;
+    }
+    if (result >= 0)
+        result = io_sealed_memfd("forkechod-sandbox", image,
+                                 sizeof(image->head) + image->head.count * sizeof(*image->program));
+    free(image);
+    return result < 0 ? explain(why, -result, NULL, "cannot make the sandbox") : result;
+}
+
+const char *sandbox_call(uint32_t call, char *text, size_t size)
+{
+    char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)call - 1);
+    if (name != NULL)
+        snprintf(text, size, "%s", name);
+    else
+        snprintf(text, size, "system call %d", (int)call - 1);
+    free(name);
+    return text;
+}
