@@ -103,6 +103,7 @@ def worker_timeout():
     pool = {"process_model": "prefork", "start_servers": 2, "max_spare": 2, "worker_timeout": "1s"}
     with serving(**pool) as (daemon, port), contextlib.ExitStack() as crowd:
         daemon.announce("worker stuck", "worker died")
+        wait_until("the pool is there", lambda: len(daemon.processes("session", "echo")) == 2)
         workers = [one.pid for one in daemon.processes("session", "echo")]
         daemon.kill(workers[0], signal.SIGSTOP)
         daemon.expect("worker stuck: service echo")
