@@ -58,7 +58,9 @@ def soak(patient, seconds):
             patient.daemon.check()
             samples.append((now - begin, sample(patient.daemon)))
         patient.befall()
-        time.sleep(max(0, now + pace - time.monotonic()))
+        wake = max(time.monotonic(), now + pace)
+        time.sleep(max(0, wake - time.monotonic()))
+        patient.note_delay(time.monotonic() - wake)
     return samples
 
 
@@ -96,6 +98,7 @@ def main(name, seconds, seed):
         "slowest": talk.slowest,
         "kills": len(patient.kills),
         "acts": patient.done,
+        "delay": patient.longest,
     }
 
 

@@ -33,7 +33,7 @@ class Patient:
         self.daemon, self.journal, self.chance = daemon, journal, random.Random(seed)
         self.ports = {name: free_port() for name in ("echo", "changing", "pool", "once", "http")}
         self.status = daemon.path("status")
-        self.kills, self.done, self.turns = [], {}, 0
+        self.kills, self.done, self.turns, self.longest = [], {}, 0, 0
         self.acts = [
             *[self.reload] * 4, *[self.hang_up] * 2, self.mistake,
             *[self.kill_session] * 4, *[self.kill_worker] * 3, *[self.kill_listener] * 2,
@@ -151,12 +151,20 @@ class Patient:
         time.sleep(0.2)
         assert exchange(self.ports[service], b"hello") == b"hello"
 
+    def note_delay(self, took):
+        """On a machine that lets nobody run for so long, a listener is rightly taken for dead."""
+        self.longest = max(self.longest, took)
+        if took > 5:
+            self.daemon.announce("listener stuck: ", "listener died: service")
+
     def hold(self, pid, seconds):
         """SIGSTOP, and SIGCONT later."""
         with contextlib.suppress(ProcessLookupError):
+            begin = time.monotonic()
             self.daemon.kill(pid, signal.SIGSTOP)
             time.sleep(seconds)
             self.daemon.kill(pid, signal.SIGCONT)
+            self.note_delay(time.monotonic() - begin)
 
     def hold_session(self):
         for pid, _ in self.sessions("echo", "changing", "unix")[:1]:

@@ -104,7 +104,8 @@ def report(seconds, results):
             f"- clients: {sum(result['clients'].values())} ({clients})",
             f"- failed: {result['failed']}, of which {len(result['unexplained'])} without a kill to"
             f" explain it; processes killed: {result['kills']}",
-            f"- the slowest answer to a short client: {slowest}",
+            f"- the slowest answer to a short client: {slowest}; the test itself was once held up for"
+            f" {result['delay']:.1f} s",
             f"- what befell it: {acts}",
             "",
             *Course(result["samples"]).rows(),
