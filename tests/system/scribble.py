@@ -1,12 +1,13 @@
 """A session that writes over all the memory it can: the others, its listener and the master live."""
 
 import os
+import time
 
 from clients import asks, connect, exchange, read_exactly
 from harness import BUILD, Daemon, free_port
 from processes import wait_until
 from shown import Shown
-from tap import case, covers, run
+from tap import case, covers, run, scaled
 
 SCRIBBLER = os.path.join(BUILD, "tests/system/listener-scribbling")
 SEEDS = (0, 255, 1, 7)
@@ -118,6 +119,20 @@ def hanging():
         wait_until(
             "the pool is whole", lambda: len(daemon.processes("session", "wild")) == 3, seconds=5
         )
+        daemon.check()
+
+
+@covers("F17")
+@case("a session that hangs is ended by session_timeout, whatever it does")
+def hanging_session():
+    with Daemon() as daemon:
+        place = Scribbled(daemon, session_timeout="1s")
+        with connect(place.wild) as wild:
+            wild.sendall(b"hang")
+            begin = time.monotonic()
+            daemon.expect(r"session end: wild .*: session timeout", seconds=5)
+            took = time.monotonic() - begin
+            assert 0.5 < took < 1 + scaled(1), took
         daemon.check()
 
 
