@@ -17,8 +17,8 @@
 
 #include "service/handlers.h"
 
-/* Larger mappings are a sanitizer's, or the larder, and would take for ever. */
-enum { MAPS_MAX = 1 << 16, RANGES_MAX = 256, MAPPING_MAX = 1 << 27, LARDER = 1 << 28, PAGE = 4096 };
+/* Larger mappings are a sanitizer's, and would take for ever. */
+enum { MAPS_MAX = 1 << 16, RANGES_MAX = 256, MAPPING_MAX = 1 << 30, LARDER = 1 << 26, PAGE = 4096 };
 
 /* Costs nothing until it is eaten from, which takes no system call. */
 static volatile unsigned char larder[LARDER];
