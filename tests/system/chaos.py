@@ -33,7 +33,7 @@ def serve(daemon, **options):
     """Starts services of both models; returns where they listen."""
     places = {name: free_port() for name in ("echo", *POOLS)}
     services = {name: {"listen": f"127.0.0.1:{port}"} for name, port in places.items()}
-    pool = {"process_model": "prefork", "start_servers": 4, "max_spare": 8, "worker_timeout": "2s"}
+    pool = {"process_model": "prefork", "start_servers": 4, "max_spare": 8, "worker_timeout": "5s"}
     for name, keys in POOLS.items():
         services[name].update(pool, **keys)
     places["unix"] = f"unix:{daemon.path('socket')}"
@@ -84,6 +84,8 @@ class Chaos:
         service = self.chance.choice(self.names)
         kind = self.chance.choices(("session", "listener", "master"), (12, 3, 1))[0]
         found = self.daemon.processes(kind, None if kind == "master" else service)
+        if kind == "listener":  # and no session that was just forked, which has its title
+            found = [process for process in found if process.ppid == self.daemon.pid]
         victims = [process.pid for process in found if process.pid not in self.left]
         if not victims:
             return
@@ -96,6 +98,7 @@ class Chaos:
             # worker_timeout, or the watch over listeners, has to find it out.
             self.count(f"{kind}s left stopped")
             self.left[pid] = service
+            self.stopped.pop(pid, None)
             self.send(pid, signal.SIGSTOP)
         else:
             self.count(f"{kind}s stopped")
@@ -112,7 +115,7 @@ class Chaos:
 
     def nobody_left(self):
         self.go_on(everybody=True)
-        return not self.left
+        return not self.left and not self.stopped
 
 
 def held(daemon):
