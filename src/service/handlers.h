@@ -41,7 +41,8 @@ const struct handler *handler_find(const char *name);
 size_t handler_names(const char *const **out);
 
 /* The table's entries. */
-enum session_end echo_serve(struct stream *stream, const struct manners *manners);    /* RFC 862 */
+enum session_end echo_serve(struct stream *stream, const struct manners *manners)
+    __attribute__((hot));                                                             /* RFC 862 */
 enum session_end discard_serve(struct stream *stream, const struct manners *manners); /* RFC 863 */
 enum session_end chargen_serve(struct stream *stream, const struct manners *manners); /* RFC 864 */
 enum session_end daytime_serve(struct stream *stream, const struct manners *manners); /* RFC 867 */

@@ -1,6 +1,7 @@
 #include "service/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/sockios.h>
 #include <poll.h>
@@ -11,8 +12,9 @@
 #include "base/clock.h"
 
 enum {
-    SLICES = 16,     /* looks at the send queue during a write's time limit */
-    SHORTAGE_MS = 10 /* see stream_write */
+    SLICES = 16,      /* looks at the send queue during a write's time limit */
+    SHORTAGE_MS = 10, /* see stream_write */
+    RESCUED = 1024
 };
 
 static enum session_end end_of(int error)
@@ -55,9 +57,50 @@ static int unsent(const struct stream *stream)
     return ioctl(stream->out, SIOCOUTQ, &count) < 0 ? 0 : count;
 }
 
+/* The socket's SO_RCVTIMEO or SO_SNDTIMEO in milliseconds; 0: none. */
+static uint64_t time_limit(int fd, int option)
+{
+    struct timeval limit;
+    socklen_t size = sizeof limit;
+
+    if (getsockopt(fd, SOL_SOCKET, option, &limit, &size) < 0)
+        return 0;
+    return (uint64_t)limit.tv_sec * 1000 + (uint64_t)limit.tv_usec / 1000;
+}
+
+/* Waits as recv(2) does on a socket that blocks. */
+static bool has_input(const struct stream *stream)
+{
+    struct pollfd input = { .fd = stream->in, .events = POLLIN };
+    uint64_t limit = time_limit(stream->in, SO_RCVTIMEO);
+
+    return poll(&input, 1, limit > 0 && limit < INT_MAX ? (int)limit : -1) > 0;
+}
+
+/* At the end of file, but also before a byte that was sent urgently, splice(2) moves nothing, and
+ * goes on to do so: then recv(2) knows. */
+static ssize_t receive_by_pipe(const struct stream *stream, size_t size)
+{
+    unsigned char bytes[RESCUED];
+
+    for (;;) {
+        ssize_t count = splice(stream->in, NULL, stream->pipe[1], NULL, size, 0);
+        if (count > 0 || (count < 0 && errno != EAGAIN))
+            return count;
+        count = recv(stream->in, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (count > 0)
+            return write(stream->pipe[1], bytes, (size_t)count);
+        if (count == 0 || errno != EAGAIN || !has_input(stream))
+            return count;
+    }
+}
+
 static ssize_t receive(const struct stream *stream, void *buffer, size_t size, bool wait)
 {
     struct pollfd input = { .fd = stream->in, .events = POLLIN };
+
+    if (buffer == NULL)
+        return receive_by_pipe(stream, size);
 
     if (stream->is_socket)
         return recv(stream->in, buffer, size, wait ? 0 : MSG_DONTWAIT);
@@ -133,20 +176,11 @@ void stream_discard(struct stream *stream)
 
 static ssize_t put(const struct stream *stream, const void *bytes, size_t size)
 {
+    if (bytes == NULL)
+        return splice(stream->pipe[0], NULL, stream->out, NULL, size, 0);
     if (stream->is_socket)
         return send(stream->out, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     return write(stream->out, bytes, size);
-}
-
-/* The socket's SO_SNDTIMEO in milliseconds; 0: none. */
-static uint64_t write_limit(const struct stream *stream)
-{
-    struct timeval limit;
-    socklen_t size = sizeof limit;
-
-    if (getsockopt(stream->out, SOL_SOCKET, SO_SNDTIMEO, &limit, &size) < 0)
-        return 0;
-    return (uint64_t)limit.tv_sec * 1000 + (uint64_t)limit.tv_usec / 1000;
 }
 
 /*
@@ -155,7 +189,7 @@ static uint64_t write_limit(const struct stream *stream)
  */
 static void wait_for_room(struct stream *stream)
 {
-    uint64_t limit = write_limit(stream), deadline = clock_ms() + limit;
+    uint64_t limit = time_limit(stream->out, SO_SNDTIMEO), deadline = clock_ms() + limit;
     int slice = limit ? (int)(limit / SLICES + 1) : -1;
     int left = unsent(stream);
 
@@ -185,7 +219,7 @@ bool stream_write(struct stream *stream, const void *bytes, size_t size)
     while (size > 0 && !stream->over) {
         ssize_t count = put(stream, next, size);
         if (count > 0) {
-            next += count;
+            next = next ? next + count : NULL;
             size -= (size_t)count;
             stream->bytes_out += (uint64_t)count;
             waited = false;
@@ -206,6 +240,14 @@ bool stream_write(struct stream *stream, const void *bytes, size_t size)
     stream->turns += !stream->over;
     tell(stream);
     return !stream->over;
+}
+
+bool stream_use_pipe(struct stream *stream)
+{
+    int flags = fcntl(stream->in, F_GETFL);
+
+    return stream->is_socket && flags >= 0 && pipe2(stream->pipe, O_CLOEXEC) == 0 &&
+           fcntl(stream->in, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
 /* RFC 1122, 4.2.2.13: a close with input unread is answered by a reset, and a reset may overtake
@@ -237,6 +279,10 @@ void stream_close(struct stream *stream, uint64_t linger_ms)
      * byte has no answer to lose. */
     if (stream->is_socket && !stream->at_end && stream->end != SESSION_STALLED)
         linger(stream->in, linger_ms);
+    if (stream->pipe[1] > 0) {
+        close(stream->pipe[0]);
+        close(stream->pipe[1]);
+    }
     close(stream->in);
     if (stream->out != stream->in)
         close(stream->out);

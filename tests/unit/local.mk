@@ -41,7 +41,7 @@ tests_unit_test_access_LDADD = src/access/libaccess.a src/base/libbase.a $(CHECK
 unit_tests += tests/unit/test-service
 tests_unit_test_service_SOURCES = tests/unit/test-service.c tests/unit/test-service.h \
 	tests/unit/test-service-handlers.c tests/unit/test-service-http.c \
-	tests/unit/test-service-stream.c \
+	tests/unit/test-service-bulk.c tests/unit/test-service-stream.c \
 	tests/unit/talk.c tests/unit/talk.h
 tests_unit_test_service_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_service_LDADD = src/service/libservice.a src/base/libbase.a $(CHECK_LIBS)

@@ -4,6 +4,7 @@ int main(void)
 {
     Suite *suite = suite_create("service");
 
+    suite_add_tcase(suite, bulk_cases());
     suite_add_tcase(suite, handler_cases());
     suite_add_tcase(suite, http_cases());
     suite_add_tcase(suite, stream_cases());

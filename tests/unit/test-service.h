@@ -3,6 +3,7 @@
 
 #include <check.h>
 
+TCase *bulk_cases(void);
 TCase *handler_cases(void);
 TCase *http_cases(void);
 TCase *stream_cases(void);

@@ -1,0 +1,153 @@
+/* Echo in bulk, which goes through a pipe (stream_use_pipe), is an echo like any other. */
+#include "test-service.h"
+
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "talk.h"
+
+enum { BULK = 2 << 20, PIECE = 64 << 10 };
+
+static unsigned char bulk[BULK];
+
+/* Through a pipe from the first byte. */
+static enum session_end echo_by_pipe(struct stream *stream, const struct manners *manners)
+{
+    size_t size;
+
+    (void)manners;
+    if (!stream_use_pipe(stream))
+        return SESSION_SYSTEM;
+    while ((size = stream_read(stream, NULL, STREAM_CHUNK)) > 0)
+        if (!stream_write(stream, NULL, size))
+            break;
+    return stream->end;
+}
+
+/* Sends it all from a process of its own, with a rest after each piece, then closes its half. */
+static void send_bulk(int fd, uint64_t rest_ms)
+{
+    fill(bulk, sizeof bulk);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid > 0)
+        return;
+    for (size_t at = 0; at < sizeof bulk; at += PIECE) {
+        if (io_write_full(fd, bulk + at, PIECE) < 0)
+            _exit(1);
+        stream_pause(rest_ms);
+    }
+    _exit(shutdown(fd, SHUT_WR) < 0);
+}
+
+START_TEST(two_megabytes_come_back_whoever_is_slow)
+{
+    for (int i = 0; i < 4; i++) {
+        struct talk talk = i % 2 ? talk_tcp() : talk_unix();
+        limit_time(talk.server, SO_RCVTIMEO, 2000);
+        limit_time(talk.server, SO_SNDTIMEO, 2000);
+        talk_run(&talk, echo_by_pipe, &plain);
+        send_bulk(talk.client, i < 2 ? 0 : 2);
+        for (size_t at = 0; at < sizeof bulk; at += PIECE) {
+            expect(talk.client, bulk + at, PIECE);
+            stream_pause(i < 2 ? 2 : 0);
+        }
+        expect_end(talk.client);
+        ck_assert_int_eq(talk_end(&talk), SESSION_CLOSED);
+        ck_assert_uint_eq(talk.counts->bytes_in, BULK);
+        ck_assert_uint_eq(talk.counts->bytes_out, BULK);
+    }
+}
+END_TEST
+
+START_TEST(silence_is_idle_when_its_time_is_up)
+{
+    struct talk talk = talk_tcp();
+    uint64_t start = clock_ms();
+
+    limit_time(talk.server, SO_RCVTIMEO, 100);
+    talk_run(&talk, echo_by_pipe, &plain);
+    say(talk.client, "A", 1);
+    expect(talk.client, "A", 1);
+    expect_end(talk.client);
+    ck_assert_uint_ge(clock_ms() - start, 100);
+    ck_assert_uint_lt(clock_ms() - start, 400);
+    ck_assert_int_eq(talk_end(&talk), SESSION_IDLE);
+}
+END_TEST
+
+START_TEST(who_takes_no_byte_is_given_up)
+{
+    struct talk talk = talk_tcp();
+
+    limit_time(talk.server, SO_SNDTIMEO, 160);
+    limit_time(talk.client, SO_SNDTIMEO, 50);
+    talk_run(&talk, echo_by_pipe, &plain);
+    while (send(talk.client, bulk, PIECE, MSG_NOSIGNAL) > 0)
+        continue;
+    ck_assert_int_eq(talk_end(&talk), SESSION_STALLED);
+}
+END_TEST
+
+/* splice(2) stops before an urgent byte, for ever. */
+START_TEST(an_urgent_byte_neither_stops_the_echo_nor_keeps_the_processor_busy)
+{
+    struct talk talk = talk_tcp();
+    struct rusage before, after;
+
+    getrusage(RUSAGE_CHILDREN, &before);
+    talk_run(&talk, echo_by_pipe, &plain);
+    fill(bulk, sizeof bulk);
+    for (size_t at = 0; at < 8 * PIECE; at += PIECE) {
+        say(talk.client, bulk + at, PIECE);
+        ck_assert_int_eq(send(talk.client, "!", 1, MSG_OOB), 1);
+        expect(talk.client, bulk + at, PIECE);
+        stream_pause(20);
+    }
+    shutdown(talk.client, SHUT_WR);
+    expect_end(talk.client);
+    ck_assert_int_eq(talk_end(&talk), SESSION_CLOSED);
+    getrusage(RUSAGE_CHILDREN, &after);
+    ck_assert_int_lt(after.ru_stime.tv_sec - before.ru_stime.tv_sec, 2);
+    ck_assert_uint_lt(talk.counts->turns, 10000);
+}
+END_TEST
+
+static enum session_end echo_without_descriptors(struct stream *stream,
+                                                 const struct manners *manners)
+{
+    struct rlimit none = { (rlim_t)stream->in + 1, (rlim_t)stream->in + 1 };
+
+    setrlimit(RLIMIT_NOFILE, &none);
+    return echo_serve(stream, manners);
+}
+
+START_TEST(without_a_pipe_it_is_an_echo_still)
+{
+    struct talk talk = talk_tcp();
+
+    talk_run(&talk, echo_without_descriptors, &plain);
+    send_bulk(talk.client, 0);
+    for (size_t at = 0; at < sizeof bulk; at += PIECE)
+        expect(talk.client, bulk + at, PIECE);
+    expect_end(talk.client);
+    ck_assert_int_eq(talk_end(&talk), SESSION_CLOSED);
+}
+END_TEST
+
+TCase *bulk_cases(void)
+{
+    TCase *tcase = tcase_create("bulk");
+
+    tcase_add_test(tcase, two_megabytes_come_back_whoever_is_slow);
+    tcase_add_test(tcase, silence_is_idle_when_its_time_is_up);
+    tcase_add_test(tcase, who_takes_no_byte_is_given_up);
+    tcase_add_test(tcase, an_urgent_byte_neither_stops_the_echo_nor_keeps_the_processor_busy);
+    tcase_add_test(tcase, without_a_pipe_it_is_an_echo_still);
+    return tcase;
+}
