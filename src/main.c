@@ -77,7 +77,9 @@ static int serve_one_client(const struct conf_request *request)
         conf_free(conf);
         return EX_USAGE;
     }
-    enum session_end end = session_serve_standard(conf->services[0], NULL);
+    static struct session_plan plan;
+    session_plan(&plan, conf->services[0], NULL);
+    enum session_end end = session_serve_standard(&plan, NULL);
     conf_free(conf);
     return end == SESSION_SYSTEM ? EX_IOERR : EX_OK;
 }

@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
 #include "base/bucket.h"
+#include "base/private.h"
 
 enum { WORDS = 4, NOBODY = 0, WAYS = 8, LIVE_BITS = 24 };
 
@@ -34,12 +34,20 @@ static size_t size_of(const struct sources *sources)
     return (size_t)sources->sets * WAYS * sizeof(struct source);
 }
 
+static void *new_shared(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
 struct sources *sources_new(size_t room, unsigned int prefix_v4, unsigned int prefix_v6,
                             unsigned int per_source, const struct rate *rate, bool shared)
 {
-    struct sources *sources = calloc(1, sizeof *sources);
+    struct sources *sources = private_new(sizeof *sources);
     if (!sources)
         return NULL;
+    if (shared)
+        private_hand_on(sources, sizeof *sources);
     sources->prefix_v4 = prefix_v4;
     sources->prefix_v6 = prefix_v6;
     sources->per_source = per_source;
@@ -47,9 +55,8 @@ struct sources *sources_new(size_t room, unsigned int prefix_v4, unsigned int pr
     sources->sets = 1;
     while (sources->sets < (1U << 24) && (size_t)sources->sets * WAYS < 2 * room)
         sources->sets *= 2;
-    sources->entries = mmap(NULL, size_of(sources), PROT_READ | PROT_WRITE,
-                            (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1, 0);
-    if (sources->entries == MAP_FAILED ||
+    sources->entries = shared ? new_shared(size_of(sources)) : private_new(size_of(sources));
+    if (sources->entries == NULL ||
         getrandom(sources->key, sizeof sources->key, 0) != sizeof sources->key) {
         int error = errno;
         sources_free(sources);
@@ -63,9 +70,8 @@ void sources_free(struct sources *sources)
 {
     if (!sources)
         return;
-    if (sources->entries != MAP_FAILED)
-        munmap(sources->entries, size_of(sources));
-    free(sources);
+    private_free(sources->entries, size_of(sources));
+    private_free(sources, sizeof *sources);
 }
 
 /* Multilinear hashing (Lemire and Kaser 2014, "Strongly universal string hashing is fast"): without

@@ -68,7 +68,7 @@ bool address_equal(const struct address *a, const struct address *b);
 bool address_overlaps(const struct address *a, const struct address *b);
 /* True where nobody but this machine can connect: a Unix socket, or an address of the loopback. */
 bool address_is_local(const struct address *address);
-bool address_is_unix(const struct address *address);
+bool address_is_unix(const struct address *address) __attribute__((hot));
 /* True for an IP address whose port the kernel is to choose (port 0). */
 bool address_is_any_port(const struct address *address);
 

@@ -18,6 +18,8 @@ src_base_libbase_a_SOURCES = \
 	src/base/failure.h \
 	src/base/io.c \
 	src/base/io.h \
+	src/base/private.c \
+	src/base/private.h \
 	src/base/signals.c \
 	src/base/signals.h \
 	src/base/text.c \

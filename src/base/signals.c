@@ -5,24 +5,28 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-int signals_open(const int *numbers, size_t count)
+int signals_open(struct signals *signals, const int *numbers, size_t count)
 {
-    sigset_t set;
-    sigemptyset(&set);
+    sigemptyset(&signals->set);
     for (size_t i = 0; i < count; i++) {
         signal(numbers[i], SIG_DFL);
-        sigaddset(&set, numbers[i]);
+        sigaddset(&signals->set, numbers[i]);
     }
-    if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+    if (sigprocmask(SIG_SETMASK, &signals->set, NULL) < 0)
         return -errno;
-    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    signals->fd = signalfd(-1, &signals->set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return signals->fd < 0 ? -errno : 0;
 }
 
-int signals_next(int fd)
+int signals_next(const struct signals *signals, pid_t *process)
 {
-    struct signalfd_siginfo info;
-    return read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info) ? (int)info.ssi_signo : 0;
+    static const struct timespec at_once;
+    siginfo_t info;
+    int number = sigtimedwait(&signals->set, &info, &at_once);
+    if (number <= 0)
+        return 0;
+    *process = info.si_pid;
+    return number;
 }
 
 void signals_ignore(const int *numbers, size_t count)

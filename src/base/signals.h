@@ -5,14 +5,21 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <stddef.h>
+#include <sys/types.h>
 
-/* Blocks these signals from now on, with their default dispositions, and returns a non-blocking,
- * close-on-exec descriptor that is readable when one is pending. -errno on failure. */
-int signals_open(const int *numbers, size_t count);
+struct signals {
+    int fd; /* readable when one is pending; close-on-exec */
+    sigset_t set;
+};
 
-/* Takes a pending signal; 0 when there is none. */
-int signals_next(int fd);
+/* Blocks these signals from now on, with their default dispositions. 0 or -errno. */
+int signals_open(struct signals *signals, const int *numbers, size_t count);
+
+/* Takes a pending signal, the lowest number first, or 0. *process: whose end it tells, or who sent
+ * it. (By sigtimedwait(2), because signalfd(2) has no process for real-time signals of ends.) */
+int signals_next(const struct signals *signals, pid_t *process);
 
 /* Sets them to be ignored. */
 void signals_ignore(const int *numbers, size_t count);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +9,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { PREPARED_MAX = 256 };
-
 static struct {
     char *text;
-    size_t room; /* 0 until title_init has worked */
-    size_t used; /* bytes from the start that may not be zero */
-    char prepared[PREPARED_MAX];
+    size_t room;                     /* 0 until title_init has worked */
     char **arguments, **environment; /* copies; not freed: whoever took a pointer may keep it */
 } title;
 
@@ -68,15 +63,16 @@ void title_init(int argc, char **argv)
     char *slash = strrchr(argv[0], '/');
     program_invocation_short_name = slash ? slash + 1 : argv[0];
     title.text = start;
-    title.room = title.used = size;
+    title.room = size;
+    size_t end = strlen(start);
+    memset(start + end, 0, size - end);
 }
 
-/* Whatever the last title left behind its end goes. */
+/* Whatever the last title left behind its end goes: all is zero behind the first zero. */
 static void end_at(size_t end)
 {
-    while (title.used > end)
-        title.text[--title.used] = '\0';
-    title.used = end;
+    for (; end < title.room && title.text[end]; end++)
+        title.text[end] = '\0';
 }
 
 void title_set(const char *format, ...)
@@ -92,24 +88,11 @@ void title_set(const char *format, ...)
     end_at(end < title.room ? end : title.room - 1);
 }
 
-void title_prepare(const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(title.prepared, sizeof title.prepared, format, arguments);
-    va_end(arguments);
-}
-
-bool title_show(void)
+void title_put(const char *text)
 {
     size_t end = 0;
 
-    if (!*title.prepared)
-        return false;
-    for (; end + 1 < title.room && title.prepared[end]; end++)
-        title.text[end] = title.prepared[end];
-    if (title.room > 1)
-        end_at(end);
-    return true;
+    for (; end + 1 < title.room && text[end]; end++)
+        title.text[end] = text[end];
+    end_at(end);
 }

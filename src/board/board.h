@@ -281,7 +281,8 @@ void board_slot_end(struct board *board, uint32_t slot, const struct board_row *
 
 /* The session's half. row may be NULL. */
 void board_session_update(struct board_session *row, enum board_activity activity, uint64_t now_us,
-                          uint64_t bytes_in, uint64_t bytes_out, uint64_t turns);
+                          uint64_t bytes_in, uint64_t bytes_out, uint64_t turns)
+    __attribute__((hot));
 /* A worker's: it has a client now; that one is served; it turned some away; it waits. */
 void board_worker_begin(struct board_session *row, const char *client, uint32_t source,
                         uint64_t now_us);

@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/private.h"
 #include "session/session.h"
 #include "sys/confine.h"
 
@@ -18,8 +18,8 @@ int children_init(struct children *children, uint32_t room)
         size *= 2;
     children->mask = size - 1;
     children->room = room;
-    children->pool = calloc(room, sizeof(*children->pool));
-    children->table = calloc(size, sizeof(*children->table));
+    children->pool = private_new(room * sizeof(*children->pool));
+    children->table = private_new(size * sizeof(*children->table));
     if (children->pool == NULL || children->table == NULL)
         return -ENOMEM;
     for (uint32_t i = room; i > 0; i--) {
@@ -91,15 +91,17 @@ int children_fork(struct listener *listener, int fd, const struct address *clien
                   uint32_t source)
 {
     struct child child = { .slot = slot, .source = source };
-    char text[ADDRESS_TEXT_MAX];
+    char text[ADDRESS_TEXT_MAX], title[SESSION_TITLE_MAX];
 
     address_format_peer(client, listener->service->log_address, text, sizeof(text));
     board_slot_open(&listener->board, slot, listener->block_index, text, clock_us());
     child.turn = listener->board.slot[slot].turn;
-    session_prepare_title(client, listener->service);
-    child.pid = confine_fork();
-    if (child.pid == 0)
-        session_main(fd, client, listener->service, &listener->board.session[slot]);
+    session_title(listener->plan, client, title);
+    const struct session_plan *plan = listener->plan;
+    struct board_session *row = &listener->board.session[slot];
+    child.pid = confine_fork(CHILD_ENDED);
+    if (child.pid == 0) /* has no `listener` (base/private.h) */
+        session_main(fd, client, plan, title, row);
     if (child.pid < 0)
         return -errno;
     close(fd);
@@ -118,7 +120,7 @@ int children_fork_worker(struct listener *listener, uint32_t slot)
     struct child child = { .slot = slot, .worker = true };
 
     board_slot_open(&listener->board, slot, listener->block_index, NULL, clock_us());
-    child.pid = confine_fork();
+    child.pid = confine_fork(CHILD_ENDED);
     if (child.pid == 0)
         worker_main(listener, slot);
     if (child.pid < 0)
@@ -186,32 +188,46 @@ static void bury(struct listener *listener, struct child *child, const siginfo_t
     slots_give(listener, child->slot);
 }
 
-void children_reap(struct listener *listener)
+/* Looks at what waitid(2) has to tell, once. False when that is nothing. */
+static bool take_news(struct listener *listener, idtype_t type, id_t id, int wanted)
 {
     struct children *children = &listener->children;
-    int wanted = WEXITED | WNOHANG | (listener->pool.shared != NULL ? WSTOPPED | WCONTINUED : 0);
-    siginfo_t info;
-
-    for (;;) {
-        info.si_pid = 0;
-        if (waitid(P_ALL, 0, &info, wanted) < 0 || info.si_pid == 0)
-            break;
-        uint32_t at = find(children, info.si_pid);
-        if (children->table[at] == 0)
-            continue;
-        struct child *child = &children->pool[children->table[at] - 1];
-        if (info.si_code == CLD_STOPPED || info.si_code == CLD_CONTINUED) {
-            pool_noticed(listener, child, &info);
-            continue;
-        }
-        if (child->worker) /* what it said last, before it is nobody's */
-            pool_hear(listener, true);
-        bury(listener, child, &info);
-        struct child dead = *child;
-        drop(children, at);
-        if (dead.worker)
-            pool_lost(listener, &dead, &info);
+    siginfo_t info = { .si_pid = 0 };
+    if (waitid(type, id, &info, wanted | WNOHANG | __WALL) < 0 || info.si_pid == 0)
+        return false;
+    uint32_t at = find(children, info.si_pid);
+    if (children->table[at] == 0)
+        return true;
+    struct child *child = &children->pool[children->table[at] - 1];
+    if (info.si_code == CLD_STOPPED || info.si_code == CLD_CONTINUED) {
+        pool_noticed(listener, child, &info);
+        return true;
     }
+    if (child->worker) /* what it said last, before it is nobody's */
+        pool_hear(listener, true);
+    bury(listener, child, &info);
+    struct child dead = *child;
+    drop(children, at);
+    if (dead.worker)
+        pool_lost(listener, &dead, &info);
+    return true;
+}
+
+void children_reap(struct listener *listener, pid_t pid)
+{
+    take_news(listener, P_PID, (id_t)pid, WEXITED);
+}
+
+void children_sweep(struct listener *listener)
+{
+    while (take_news(listener, P_ALL, 0, WEXITED))
+        continue;
+}
+
+void children_look(struct listener *listener)
+{
+    while (listener->pool.shared != NULL && take_news(listener, P_ALL, 0, WSTOPPED | WCONTINUED))
+        continue;
 }
 
 void children_end_session(struct listener *listener, uint32_t slot, uint32_t turn)

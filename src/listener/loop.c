@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/signals.h"
+#include "base/private.h"
 #include "base/text.h"
 #include "base/title.h"
 #include "session/session.h"
@@ -18,18 +18,31 @@
 enum {
     TITLE_MAX = 160,
     TURN_MS = 1000,
+    TITLE_MS = 100,
     HELD_TURN_MS = 50,
     KILL_AFTER_MS = 500,
     FIXED = 2,
     SET_MAX = FIXED + SERVICE_SOCKETS_MAX + REFUSED_MAX + 1
 };
 
-int loop_open_signals(void)
+/* What is waited for: signals, the master, clients if they may come in, those refused that still
+ * talk. */
+struct poll_set {
+    struct pollfd fds[SET_MAX];
+    struct port *ports[SERVICE_SOCKETS_MAX];
+    nfds_t count, reports; /* where the workers are heard; 0: nowhere */
+    unsigned int port_count, refused_count;
+    bool last_call; /* do not wait: a last call ends when there is nothing to take */
+};
+
+int loop_open(struct listener *listener)
 {
-    static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE };
-    static const int wanted[] = { SIGTERM, SIGCHLD, SIGTTIN, SIGTTOU };
-    signals_ignore(ignored, sizeof(ignored) / sizeof(ignored[0]));
-    return signals_open(wanted, sizeof(wanted) / sizeof(wanted[0]));
+    const int wanted[] = { SIGTERM, SIGCHLD, SIGTTIN, SIGTTOU, CHILD_ENDED };
+    listener->set = private_new(sizeof(*listener->set));
+    if (listener->set == NULL)
+        return -errno;
+    session_prepare_signals();
+    return signals_open(&listener->signals, wanted, sizeof(wanted) / sizeof(wanted[0]));
 }
 
 static void open_for_clients(struct listener *listener)
@@ -124,9 +137,12 @@ static void listen_to_master(struct listener *listener)
 static void look_at_signals(struct listener *listener)
 {
     int number;
-    while ((number = signals_next(listener->signals)) != 0) {
-        if (number == SIGCHLD)
-            children_reap(listener);
+    pid_t process;
+    while ((number = signals_next(&listener->signals, &process)) != 0) {
+        if (number == CHILD_ENDED)
+            children_reap(listener, process);
+        else if (number == SIGCHLD)
+            children_look(listener);
         else if (number == SIGTTIN || number == SIGTTOU)
             pool_step(listener, number == SIGTTIN ? 1 : -1);
         /* The kernel tells of the master's death so. Anybody else's TERM is not heard: no client
@@ -141,13 +157,16 @@ static bool ends_held(const struct listener *listener)
     return listener->stopping && listener->service->hold_process > 0;
 }
 
-/* For those who watch. */
-static void count_waiting(struct listener *listener)
+/* What is done once a second: count for those who watch, and see to children whose signal was lost.
+ */
+static void look_around(struct listener *listener)
 {
     unsigned int waiting = 0;
-    if (listener->now_ms < listener->count_ms)
+    if (listener->now_ms < listener->around_ms)
         return;
-    listener->count_ms = listener->now_ms + TURN_MS;
+    listener->around_ms = listener->now_ms + TURN_MS;
+    children_sweep(listener);
+    listener->title_stale = true;
     for (unsigned int i = 0; i < listener->port_count; i++)
         if (listener->ports[i].fd >= 0)
             waiting += sockets_waiting(listener->ports[i].fd);
@@ -172,13 +191,12 @@ static void look_at_clock(struct listener *listener)
     accept_look_again(listener);
     refuse_expire(listener, false);
     episode_expire(listener, false);
-    count_waiting(listener);
+    look_around(listener);
     pool_keep(listener);
 }
 
 void loop_show_title(const struct listener *listener)
 {
-    static char shown[TITLE_MAX];
     const struct pool *pool = &listener->pool;
     char title[TITLE_MAX], workers[32] = "";
     uint32_t live = pool->shared != NULL ? pool->busy : listener->children.live;
@@ -191,10 +209,17 @@ void loop_show_title(const struct listener *listener)
              listener->phase == PHASE_DRAINING ? " finishing"
              : listener->paused                ? " paused"
                                                : "");
-    if (strcmp(title, shown) == 0)
+    title_put(title);
+}
+
+/* Ten times a second at most: it would change with every client. */
+static void keep_title(struct listener *listener)
+{
+    if (!listener->title_stale || listener->now_ms < listener->title_ms)
         return;
-    memcpy(shown, title, sizeof(shown));
-    title_set("%s", title);
+    listener->title_stale = false;
+    listener->title_ms = listener->now_ms + TITLE_MS;
+    loop_show_title(listener);
 }
 
 static bool has_port(const struct listener *listener)
@@ -225,6 +250,8 @@ static int time_to_wait(const struct listener *listener)
     for (unsigned int i = 0; i < listener->refused_count; i++)
         wait = clock_until(now, listener->refused[i].deadline_ms, wait);
     wait = clock_until(now, listener->orphan.end_at_ms, wait);
+    if (listener->title_stale)
+        wait = clock_until(now, listener->title_ms, wait);
     wait = pool_wait(listener, wait);
     return clock_until(now, listener->orphan.kill_at_ms, wait);
 }
@@ -239,23 +266,13 @@ bool loop_takes_clients(const struct listener *listener)
            (listener->service->over_limit == OVER_LIMIT_REFUSE && pool_is_full(listener));
 }
 
-/* What is waited for: signals, the master, clients if they may come in, those refused that still
- * talk. */
-struct poll_set {
-    struct pollfd fds[SET_MAX];
-    struct port *ports[SERVICE_SOCKETS_MAX];
-    nfds_t count, reports; /* where the workers are heard; 0: nowhere */
-    unsigned int port_count, refused_count;
-    bool last_call; /* do not wait: a last call ends when there is nothing to take */
-};
-
 static void collect(struct listener *listener, struct poll_set *set)
 {
     short to_master = listener->channel.queued > 0 ? POLLIN | POLLOUT : POLLIN;
     set->port_count = 0;
     set->last_call = false;
     set->refused_count = listener->refused_count;
-    set->fds[0] = (struct pollfd){ .fd = listener->signals, .events = POLLIN };
+    set->fds[0] = (struct pollfd){ .fd = listener->signals.fd, .events = POLLIN };
     set->fds[1].fd = listener->orphan.yes ? -1 : listener->channel.fd;
     set->fds[1].events = to_master;
     set->count = FIXED;
@@ -307,7 +324,7 @@ static void dispatch(struct listener *listener, const struct poll_set *set)
 
 int loop_run(struct listener *listener)
 {
-    struct poll_set set;
+    struct poll_set *set = listener->set;
 
     for (;;) {
         listener->now_ms = clock_ms();
@@ -318,12 +335,13 @@ int loop_run(struct listener *listener)
             return EX_OK;
         if (listener->phase == PHASE_ACCEPTING && !has_port(listener))
             return EX_UNAVAILABLE; /* perhaps the next listener can use them again */
-        loop_show_title(listener);
-        collect(listener, &set);
-        int ready = poll(set.fds, set.count, set.last_call ? 0 : time_to_wait(listener));
+        keep_title(listener);
+        collect(listener, set);
+        int ready = poll(set->fds, set->count, set->last_call ? 0 : time_to_wait(listener));
         listener->now_ms = clock_ms();
+        listener->title_stale |= ready > 0;
         if (ready >= 0)
-            dispatch(listener, &set);
+            dispatch(listener, set);
         else if (errno != EINTR && errno != ENOMEM)
             return EX_OSERR;
     }

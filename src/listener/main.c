@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/private.h"
 #include "base/title.h"
 #include "channel/handover.h"
 #include "listener/listener.h"
@@ -24,7 +25,8 @@
 #include "sys/confine.h"
 #include "sys/oom.h"
 
-static struct listener listener;
+/* Where there is a pool, its workers have a copy; sessions have none. */
+static struct listener *listener;
 
 static bool read_number(const char *text, long limit, long *out)
 {
@@ -43,70 +45,74 @@ static bool read_arguments(int argc, char **argv)
         !read_number(argv[HANDOVER_MASTER], INT_MAX, &master) ||
         !read_number(argv[HANDOVER_COUNT], SERVICE_SOCKETS_MAX, &count))
         return false;
-    listener.block_index = (unsigned int)block;
-    listener.master = (pid_t)master;
-    listener.port_count = (unsigned int)count;
+    listener->block_index = (unsigned int)block;
+    listener->master = (pid_t)master;
+    listener->port_count = (unsigned int)count;
     return true;
 }
 
 /* A sibling's descriptor kept here would hide its owner's death. */
 static void keep_own_descriptors(void)
 {
+    /* Taken until everything else has its number. */
+    dup2(HANDOVER_CHANNEL, HANDOVER_CLIENT);
     int keep[HANDOVER_SOCKETS + SERVICE_SOCKETS_MAX];
     size_t count = 0;
-    for (int fd = HANDOVER_CHANNEL; fd < HANDOVER_SOCKETS + (int)listener.port_count; fd++)
+    for (int fd = HANDOVER_CLIENT; fd < HANDOVER_SOCKETS + (int)listener->port_count; fd++)
         keep[count++] = fd;
     io_close_all_but(keep, count);
-    for (unsigned int i = 0; i < listener.port_count; i++)
-        listener.ports[i].fd = HANDOVER_SOCKETS + (int)i;
+    for (unsigned int i = 0; i < listener->port_count; i++)
+        listener->ports[i].fd = HANDOVER_SOCKETS + (int)i;
 }
 
 /* What the service's sessions may see, they inherit. */
-static int show_board(struct failure *why)
+static int plan_sessions(struct failure *why)
 {
+    static struct session_plan plan;
     static struct board board;
-    const struct handler *handler = handler_find(listener.service->handler);
 
-    if (handler == NULL || handler->sight == SEES_NOTHING)
+    session_plan(&plan, listener->service, NULL);
+    listener->plan = &plan;
+    if (plan.handler == NULL || plan.handler->sight == SEES_NOTHING)
         return 0;
-    if (board_attach_reader(&board, HANDOVER_CONTROL, HANDOVER_SESSIONS, handler->sight == SEES_ALL,
-                            why) < 0)
+    if (board_attach_reader(&board, HANDOVER_CONTROL, HANDOVER_SESSIONS,
+                            plan.handler->sight == SEES_ALL, why) < 0)
         return -1;
-    session_prepare_board(&board);
+    plan.board = &board;
     return 0;
 }
 
 static int map_shared_parts(struct failure *why)
 {
-    listener.service = service_map(HANDOVER_SERVICE);
-    if (listener.service == NULL)
+    listener->service = service_map(HANDOVER_SERVICE);
+    if (listener->service == NULL)
         return failure_errno(why, EX_SOFTWARE, errno, "cannot map the service");
     close(HANDOVER_SERVICE);
-    if (show_board(why) < 0 ||
-        board_attach(&listener.board, HANDOVER_CONTROL, HANDOVER_SESSIONS, why) < 0)
+    if (plan_sessions(why) < 0 ||
+        board_attach(&listener->board, HANDOVER_CONTROL, HANDOVER_SESSIONS, why) < 0)
         return -1;
     close(HANDOVER_CONTROL);
     close(HANDOVER_SESSIONS);
-    listener.block = &listener.board.blocks[listener.block_index];
-    listener.service_index = atomic_load(&listener.block->service);
-    trap_write_to(&listener.block->denied);
+    listener->block = &listener->board.blocks[listener->block_index];
+    listener->service_index = atomic_load(&listener->block->service);
+    trap_write_to(&listener->block->denied);
     return 0;
 }
 
 static int make_tables(struct failure *why)
 {
-    const struct service *service = listener.service;
-    listener.sources =
+    const struct service *service = listener->service;
+    listener->sources =
         sources_new(2 * (size_t)service->instances + 1024, service->source_prefix_v4,
                     service->source_prefix_v6, service->per_source, &service->per_source_rate,
                     service->process_model == PROCESS_MODEL_PREFORK);
-    if (listener.sources == NULL || children_init(&listener.children, service->instances) < 0 ||
-        slots_init(&listener.slots, service->instances) < 0)
+    if (listener->sources == NULL || children_init(&listener->children, service->instances) < 0 ||
+        slots_init(&listener->slots, service->instances) < 0)
         return failure_errno(why, EX_OSERR, ENOMEM, "cannot hold %u sessions", service->instances);
-    listener.retry.fd = -1;
-    listener.cps = &listener.own_cps;
+    listener->retry.fd = -1;
+    listener->cps = &listener->own_cps;
     if (service->process_model == PROCESS_MODEL_PREFORK) {
-        int error = pool_open(&listener);
+        int error = pool_open(listener);
         if (error < 0)
             return failure_errno(why, EX_OSERR, -error, "cannot make a pool");
     }
@@ -118,14 +124,14 @@ static int follow_master(struct failure *why)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
         return failure_errno(why, EX_OSERR, errno, "cannot follow the master");
-    if (getppid() != listener.master)
+    if (getppid() != listener->master)
         return failure_set(why, EX_OSERR, "the master is gone");
     return 0;
 }
 
 static int be_nice(struct failure *why)
 {
-    int nice = (int)listener.service->nice;
+    int nice = (int)listener->service->nice;
     if (nice != 0 && setpriority(PRIO_PROCESS, 0, nice) < 0)
         return failure_errno(why, EX_OSERR, errno, "cannot set nice %d", nice);
     return 0;
@@ -133,16 +139,16 @@ static int be_nice(struct failure *why)
 
 static int take_signals(struct failure *why)
 {
-    listener.signals = loop_open_signals();
-    if (listener.signals < 0)
-        return failure_errno(why, EX_OSERR, -listener.signals, "cannot take signals");
-    return 0;
+    int error = loop_open(listener);
+    return error < 0 ? failure_errno(why, EX_OSERR, -error,
+                                     "cannot take signals, or hold what is waited for")
+                     : 0;
 }
 
 /* Last: what is open and mapped by now is all that this process will ever have, but clients. */
 static int enter_sandbox(char *missing, size_t size, struct failure *why)
 {
-    address_ask(listener.ports[0].fd);
+    address_ask(listener->ports[0].fd);
     trap_install();
     int result = confine(HANDOVER_SANDBOX, missing, size, why);
     close(HANDOVER_SANDBOX);
@@ -163,20 +169,24 @@ int main(int argc, char **argv)
     struct record ready = { .kind = RECORD_READY };
     struct failure why;
 
+    listener = private_new(sizeof(*listener));
+    if (listener == NULL)
+        return EX_OSERR;
     if (!read_arguments(argc, argv)) {
         fputs("forkechod's listener is started by forkechod(8), never by hand\n", stderr);
         return EX_USAGE;
     }
     keep_own_descriptors();
     title_init(argc, argv);
-    channel_open(&listener.channel, HANDOVER_CHANNEL);
+    channel_open(&listener->channel, HANDOVER_CHANNEL);
     if (set_up(ready.text, sizeof(ready.text), &why) < 0) {
         struct record record = { .kind = RECORD_FAILED };
         record_set_text(&record, why.text);
-        channel_send(&listener.channel, &record, true);
+        channel_send(&listener->channel, &record, true);
         return why.status;
     }
-    loop_show_title(&listener); /* so that ps shows it once the start is over */
-    channel_send(&listener.channel, &ready, true);
-    return loop_run(&listener);
+    close(HANDOVER_CLIENT);
+    loop_show_title(listener); /* so that ps shows it once the start is over */
+    channel_send(&listener->channel, &ready, true);
+    return loop_run(listener);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/private.h"
 #include "listener/listener.h"
 #include "sys/confine.h"
 
@@ -22,6 +23,7 @@ int pool_open(struct listener *listener)
     const struct service *service = listener->service;
     int yes = 1;
 
+    private_hand_on(listener, sizeof(*listener));
     pool->shared = mmap(NULL, sizeof(*pool->shared), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (pool->shared == MAP_FAILED)

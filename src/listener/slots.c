@@ -1,12 +1,13 @@
 #include "listener/listener.h"
 
 #include <errno.h>
-#include <stdlib.h>
+
+#include "base/private.h"
 
 int slots_init(struct slots *slots, uint32_t room)
 {
     slots->room = room + BOARD_SPARE + 2 * BOARD_CHUNK;
-    slots->free = calloc(slots->room, sizeof(*slots->free));
+    slots->free = private_new(slots->room * sizeof(*slots->free));
     return slots->free == NULL ? -ENOMEM : 0;
 }
 

@@ -185,13 +185,15 @@ static void serve(struct worker *worker, int fd, const struct address *client, c
     struct listener *listener = worker->listener;
     uint64_t since_us = clock_us();
     struct stream counts = { 0 };
+    char title[SESSION_TITLE_MAX];
 
     board_worker_begin(worker->row, text, source, since_us);
     serving = worker->row;
     if (atomic_load_explicit(&listener->pool.shared->tell, memory_order_relaxed) >= TELL_STARTS)
         report_start(worker, text);
-    session_prepare_title(client, listener->service);
-    enum session_end end = session_serve(fd, client, listener->service, worker->row, &counts);
+    session_title(listener->plan, client, title);
+    title_put(title);
+    enum session_end end = session_serve(fd, client, listener->plan, worker->row, &counts);
     report_end(worker, text, &counts, end, since_us);
     serving = NULL;
     board_worker_end(worker->row, end, clock_us());

@@ -20,24 +20,23 @@
 
 enum { TURN_MS = 1000, HURRY_MS = 50, SLOTS_LEAST = 4096 };
 
-static int signals = -1;
+static struct signals signals = { .fd = -1 };
 
 int master_open_signals(struct failure *why)
 {
     static const int wanted[] = { SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD };
     static const int ignored[] = { SIGPIPE };
     signals_ignore(ignored, sizeof(ignored) / sizeof(ignored[0]));
-    signals = signals_open(wanted, sizeof(wanted) / sizeof(wanted[0]));
-    if (signals < 0)
-        return failure_errno(why, EX_OSERR, -signals, "cannot take signals");
-    return 0;
+    int error = signals_open(&signals, wanted, sizeof(wanted) / sizeof(wanted[0]));
+    return error < 0 ? failure_errno(why, EX_OSERR, -error, "cannot take signals") : 0;
 }
 
 /* All that a signal asks of the master. */
 static void look_at_signals(struct master *master)
 {
     int number;
-    while ((number = signals_next(signals)) != 0) {
+    pid_t process;
+    while ((number = signals_next(&signals, &process)) != 0) {
         switch (number) {
         case SIGCHLD:
             watch_reap(master);
@@ -169,7 +168,7 @@ static void collect(struct master *master, struct poll_set *set)
         set->speakers[set->speaking++] = generation;
     }
     set->count = set->speaking;
-    set->fds[set->count++] = (struct pollfd){ .fd = signals, .events = POLLIN };
+    set->fds[set->count++] = (struct pollfd){ .fd = signals.fd, .events = POLLIN };
     set->count += control_collect(master, set->fds + set->count);
 }
 
@@ -286,7 +285,7 @@ int master_run(const struct master_start *start)
     struct failure why;
 
     master =
-        (struct master){ .start = start, .signals = signals, .pid_file = -1, .log_switch = -1 };
+        (struct master){ .start = start, .signals = signals.fd, .pid_file = -1, .log_switch = -1 };
     control_init(&master);
     if (start->heritage == NULL)
         master.reload.conf = start->conf;

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,11 +20,12 @@
 
 enum { SESSION_FD = 3 };
 
-static const struct board *shown_board;
-
-void session_prepare_board(const struct board *board)
+void session_plan(struct session_plan *plan, const struct service *service,
+                  const struct board *board)
 {
-    shown_board = board;
+    plan->service = *service;
+    plan->handler = handler_find(service->handler);
+    plan->board = board;
 }
 
 void session_prepare_socket(int fd, const struct service *service)
@@ -41,13 +44,15 @@ void session_prepare_socket(int fd, const struct service *service)
     sockets_prepare_streams(fd, &settings);
 }
 
-void session_prepare_title(const struct address *client, const struct service *service)
+void session_title(const struct session_plan *plan, const struct address *client, char *title)
 {
     bool known = client->socket.any.sa_family != AF_UNSPEC;
     char text[ADDRESS_TEXT_MAX];
 
-    address_format_peer(client, known ? service->log_address : ADDRESS_NONE, text, sizeof text);
-    title_prepare("forkechod: session %s %s", service->service_name, text);
+    address_format_peer(client, known ? plan->service.log_address : ADDRESS_NONE, text,
+                        sizeof text);
+    snprintf(title, SESSION_TITLE_MAX, "forkechod: session %s %s", plan->service.service_name,
+             text);
 }
 
 static void show(const struct stream *stream, enum board_activity activity)
@@ -58,11 +63,11 @@ static void show(const struct stream *stream, enum board_activity activity)
 
 static void show_progress(struct stream *stream)
 {
-    static const enum board_activity activities[] = { [STREAM_READS] = SESSION_READING,
-                                                      [STREAM_WORKS] = SESSION_WORKING,
-                                                      [STREAM_WRITES] = SESSION_WRITING,
-                                                      [STREAM_DELAYS] = SESSION_DELAYING };
-    show(stream, activities[stream->state]);
+    _Static_assert(STREAM_READS == 0 && SESSION_WORKING - SESSION_READING == STREAM_WORKS &&
+                       SESSION_WRITING - SESSION_READING == STREAM_WRITES &&
+                       SESSION_DELAYING - SESSION_READING == STREAM_DELAYS,
+                   "the board's words for a stream's states are in their order");
+    show(stream, SESSION_READING + (enum board_activity)stream->state);
 }
 
 /* A limit that cannot be set is above one that is in force already. */
@@ -114,37 +119,35 @@ static bool is_ready(const void *context)
 }
 
 /* What HTTP is asked for beside the handler's own. */
-static const struct http_pages *find_pages(const struct address *client,
-                                           const struct service *service)
+static const struct http_pages *find_pages(const struct session_plan *plan,
+                                           const struct address *client)
 {
     static struct status_view view;
     static const struct http_pages pages = { is_ready, status_answer, &view };
 
-    view.board = shown_board;
-    view.local_names = !service->remote_status && !address_is_unix(client);
-    return shown_board == NULL ? NULL : &pages;
+    if (plan->board == NULL)
+        return NULL;
+    view.board = plan->board;
+    view.local_names = !plan->service.remote_status && !address_is_unix(client);
+    return &pages;
 }
 
-static enum session_end serve(struct stream *stream, const struct address *client,
-                              const struct service *service)
+__attribute__((hot)) static enum session_end
+serve(struct stream *stream, const struct address *client, const struct session_plan *plan)
 {
-    const struct handler *handler = handler_find(service->handler);
+    const struct service *service = &plan->service;
     const struct manners manners = { .delay = service->delay,
                                      .quit = service->quit,
                                      .once = service->once,
                                      .body = service->body,
-                                     .pages = find_pages(client, service) };
+                                     .pages = find_pages(plan, client) };
 
-    if (!title_show()) {
-        session_prepare_title(client, service);
-        title_show();
-    }
     set_limits(service);
     if (service->session_timeout)
         set_lifetime(service->session_timeout);
     stream->progress = show_progress;
     show_progress(stream);
-    enum session_end end = handler ? handler->serve(stream, &manners) : SESSION_SYSTEM;
+    enum session_end end = plan->handler ? plan->handler->serve(stream, &manners) : SESSION_SYSTEM;
     show(stream, SESSION_CLOSING);
     stream_close(stream, service->linger_timeout);
     if (service->session_timeout)
@@ -154,14 +157,15 @@ static enum session_end serve(struct stream *stream, const struct address *clien
     return end;
 }
 
-enum session_end session_serve(int fd, const struct address *client, const struct service *service,
-                               struct board_session *row, struct stream *counts)
+enum session_end session_serve(int fd, const struct address *client,
+                               const struct session_plan *plan, struct board_session *row,
+                               struct stream *counts)
 {
     struct stream stream = { .in = fd, .out = fd, .is_socket = true, .context = row };
 
     if (address_is_unix(client))
-        session_prepare_socket(fd, service);
-    enum session_end end = serve(&stream, client, service);
+        session_prepare_socket(fd, &plan->service);
+    enum session_end end = serve(&stream, client, plan);
     if (counts)
         *counts = stream;
     return end;
@@ -175,11 +179,12 @@ static void make_blocking(int fd)
         fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
-enum session_end session_serve_standard(const struct service *service, struct stream *counts)
+enum session_end session_serve_standard(const struct session_plan *plan, struct stream *counts)
 {
     struct stream stream = { .in = STDIN_FILENO, .out = STDIN_FILENO, .is_socket = true };
     struct address client = { .kind = ADDRESS_SOCKET };
     socklen_t size = sizeof client.socket;
+    char title[SESSION_TITLE_MAX];
 
     signal(SIGPIPE, SIG_IGN);
     if (getpeername(stream.in, &client.socket.any, &size) == 0) {
@@ -191,16 +196,16 @@ enum session_end session_serve_standard(const struct service *service, struct st
     }
     make_blocking(stream.in);
     make_blocking(stream.out);
-    session_prepare_socket(stream.in, service);
-    enum session_end end = serve(&stream, &client, service);
+    session_prepare_socket(stream.in, &plan->service);
+    session_title(plan, &client, title);
+    title_put(title);
+    enum session_end end = serve(&stream, &client, plan);
     if (counts)
         *counts = stream;
     return end;
 }
 
-/* What the listener handles, a session dies of; what people send to everything called forkechod, it
- * does not even notice. The mask comes last, so that a signal that waits finds its own meaning. */
-static void reset_signals(void)
+void session_prepare_signals(void)
 {
     static const struct {
         int number;
@@ -208,24 +213,24 @@ static void reset_signals(void)
     } signals[] = { { SIGTERM, SIG_DFL }, { SIGALRM, SIG_DFL }, { SIGCHLD, SIG_DFL },
                     { SIGHUP, SIG_IGN },  { SIGINT, SIG_IGN },  { SIGQUIT, SIG_IGN },
                     { SIGUSR1, SIG_IGN }, { SIGUSR2, SIG_IGN }, { SIGPIPE, SIG_IGN } };
-    sigset_t none;
 
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         signal(signals[i].number, signals[i].meaning);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-_Noreturn void session_main(int fd, const struct address *client, const struct service *service,
-                            struct board_session *row)
+_Noreturn void session_main(int fd, const struct address *client, const struct session_plan *plan,
+                            const char *title, struct board_session *row)
 {
     static const int own[] = { SESSION_FD };
+    const uint64_t none = 0;
 
     trap_write_to(row != NULL ? &row->denied : NULL);
-    reset_signals();
+    /* sigprocmask(2) without libc's own, which lies pages away: each is another fault. */
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
     if (fd != SESSION_FD && dup2(fd, SESSION_FD) < 0)
         _exit(SESSION_SYSTEM);
     if (close_range(SESSION_FD + 1, ~0U, 0) < 0)
         io_close_all_but(own, 1);
-    _exit((int)session_serve(SESSION_FD, client, service, row, NULL));
+    title_put(title);
+    _exit((int)session_serve(SESSION_FD, client, plan, row, NULL));
 }

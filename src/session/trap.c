@@ -10,7 +10,8 @@
 #define SYS_SECCOMP 1
 #endif
 
-static _Atomic uint32_t *volatile place;
+/* Thread-local, because every process writes to that page anyway. */
+static _Thread_local _Atomic uint32_t *volatile place;
 
 static void trapped(int number, siginfo_t *info, void *context)
 {

@@ -13,6 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/private.h"
 #include "sys/explain.h"
 
 /* See confine.h. A page of its own, which children do not have. */
@@ -71,8 +72,8 @@ static void lacks(const char *part, char *missing, size_t size)
 
 static int keep_token(unsigned long value, struct failure *why)
 {
-    uint64_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED || madvise(page, PAGE, MADV_DONTFORK) < 0)
+    unsigned long *page = private_new(PAGE);
+    if (page == NULL)
         return explain(why, errno, NULL, "cannot keep the sandbox's token");
     madvise(page, PAGE, MADV_DONTDUMP);
     *page = value;
@@ -121,12 +122,12 @@ int confine(int fd, char *missing, size_t size, struct failure *why)
     return result;
 }
 
-pid_t confine_fork(void)
+pid_t confine_fork(int end)
 {
 #ifdef __s390__
-    return (pid_t)syscall(SYS_clone, NULL, SIGCHLD, NULL, NULL, 0, *token);
+    return (pid_t)syscall(SYS_clone, NULL, end, NULL, NULL, 0, *token);
 #else
-    return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0, *token);
+    return (pid_t)syscall(SYS_clone, end, NULL, NULL, NULL, 0, *token);
 #endif
 }
 

@@ -30,7 +30,8 @@ struct confine_image {
 int confine(int image, char *missing, size_t size, struct failure *why);
 
 /* fork(2), kill(2) and sigqueue(3) of the process that called confine; not of its children. As long
- * as nobody has, they are just these. confine_fork knows nothing of threads. */
-pid_t confine_fork(void);
+ * as nobody has, they are just these. confine_fork knows nothing of threads, and tells of the
+ * child's end by the signal `end`; whoever inherits the child hears SIGCHLD. */
+pid_t confine_fork(int end);
 int confine_kill(pid_t pid, int number);
 int confine_queue(pid_t pid, int number, int value);

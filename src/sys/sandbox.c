@@ -7,6 +7,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -154,9 +155,9 @@ static const struct rule serving[] = {
 /* What only the keeper of the token may do (confine.h). */
 static const struct rule keeping[] = {
 #ifdef __s390__
-    IF(clone, IS(0, 0), IS(1, SIGCHLD)),
+    IF(clone, IS(0, 0), NOTHING_BUT(1, CSIGNAL)),
 #else
-    IF(clone, IS(0, SIGCHLD), IS(1, 0)),
+    IF(clone, NOTHING_BUT(0, CSIGNAL), IS(1, 0)),
 #endif
     ANY(kill),
     ANY(rt_sigqueueinfo),

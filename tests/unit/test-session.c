@@ -21,6 +21,7 @@
 
 /* A service as the configuration makes one, and a client that is somebody. */
 static struct service service;
+static struct session_plan plan;
 static struct address tcp_client, unix_client;
 static struct board_session *row;
 
@@ -41,23 +42,16 @@ static void use(const char *handler)
     strcpy(service.handler, handler);
 }
 
-static void handle(int number)
-{
-    (void)number;
-}
-
-/* What a listener's child inherits: its handlers, those signals blocked, other descriptors. */
+/* What a listener's child inherits: meanings of signals, some of them blocked, other descriptors.
+ */
 static void be_a_listener(void)
 {
-    static const int handled[] = { SIGTERM, SIGCHLD, SIGUSR1 };
-    struct sigaction action = { .sa_handler = handle };
     sigset_t blocked;
 
+    session_prepare_signals();
     sigemptyset(&blocked);
-    for (size_t i = 0; i < sizeof handled / sizeof *handled; i++) {
-        sigaction(handled[i], &action, NULL);
-        sigaddset(&blocked, handled[i]);
-    }
+    sigaddset(&blocked, SIGTERM);
+    sigaddset(&blocked, SIGCHLD);
     sigprocmask(SIG_SETMASK, &blocked, NULL);
     for (int i = 0; i < 20; i++)
         ck_assert_int_ge(dup(0), 0);
@@ -65,12 +59,15 @@ static void be_a_listener(void)
 
 static void start(struct talk *talk, const struct address *client)
 {
-    session_prepare_title(client, &service);
+    char title[SESSION_TITLE_MAX];
+
+    session_plan(&plan, &service, NULL);
+    session_title(&plan, client, title);
     talk->pid = fork();
     ck_assert_int_ge(talk->pid, 0);
     if (talk->pid == 0) {
         be_a_listener();
-        session_main(talk->server, client, &service, row);
+        session_main(talk->server, client, &plan, title, row);
     }
     close(talk->server);
 }
@@ -379,13 +376,14 @@ END_TEST
 /* One-client mode, in a process whose descriptors 0 and 1 are these. */
 static void start_standard(struct talk *talk, int in, int out)
 {
+    session_plan(&plan, &service, NULL);
     talk->pid = fork();
     ck_assert_int_ge(talk->pid, 0);
     if (talk->pid == 0) {
         dup2(in, STDIN_FILENO);
         dup2(out, STDOUT_FILENO);
         io_close_all_but(NULL, 0);
-        _exit((int)session_serve_standard(&service, talk->counts));
+        _exit((int)session_serve_standard(&plan, talk->counts));
     }
     close(talk->server);
 }

@@ -1,0 +1,17 @@
+/*
+ * Memory that children do not get (madvise(2), MADV_DONTFORK): a fork has nothing of it to copy,
+ * the parent's next write to it costs no copy either, and no child can read what is in it. In whole
+ * pages: for what a process that forks for every client keeps for itself.
+ */
+#pragma once
+
+#include <stddef.h>
+
+/* Zeroed; NULL with errno when there is none. */
+void *private_new(size_t size);
+
+/* `memory` may be NULL; `size` as in private_new. */
+void private_free(void *memory, size_t size);
+
+/* Children get it from now on, as a copy like all else. */
+void private_hand_on(void *memory, size_t size);
