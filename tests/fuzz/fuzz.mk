@@ -34,7 +34,7 @@ library = $(built)/libdaemon.a
 sanitizers = address,undefined
 cflags = -std=gnu17 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all -MMD -MP \
 	-include config.h -I. -Isrc -I$(srcdir)/src -I$(fuzz) -DWITH_SANITIZERS=1 $(FUZZ_CPPFLAGS)
-warnings = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Werror
+warnings = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes $(filter -Werror,$(WARN_CFLAGS))
 libraries = $(FUZZ_LIBS)
 
 all: $(targets:%=$(built)/%)

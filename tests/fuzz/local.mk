@@ -4,7 +4,8 @@ FUZZ_CC = clang
 FUZZ_SECONDS = 20
 fuzz_make = $(MAKE) --no-print-directory -f $(srcdir)/tests/fuzz/fuzz.mk \
 	srcdir='$(srcdir)' AR='$(AR)' FUZZ_CC='$(FUZZ_CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
-	FUZZ_CPPFLAGS='$(fuzz_cppflags)' FUZZ_LIBS='$(fuzz_libs)' SYSTEM_FILES_NOT='$(fuzz_without)'
+	FUZZ_CPPFLAGS='$(fuzz_cppflags)' FUZZ_LIBS='$(fuzz_libs)' WARN_CFLAGS='$(WARN_CFLAGS)' \
+	SYSTEM_FILES_NOT='$(fuzz_without)'
 fuzz_cppflags = -DSYSCONFDIR="\"$(sysconfdir)\"" -DLIBEXECDIR="\"$(pkglibexecdir)\"" \
 	$(SYSTEMD_CFLAGS) $(CAPNG_CFLAGS)
 fuzz_libs = $(SYSTEMD_LIBS) $(INIPARSER_LIBS) $(CAPNG_LIBS)
