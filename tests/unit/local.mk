@@ -25,11 +25,12 @@ tests_unit_test_log_LDADD = src/log/liblog.a src/base/libbase.a $(CHECK_LIBS)
 unit_tests += tests/unit/test-sys
 tests_unit_test_sys_SOURCES = tests/unit/test-sys.c tests/unit/test-sys.h \
 	tests/unit/test-sys-daemonize.c tests/unit/test-sys-pidfile.c \
-	tests/unit/test-sys-privilege.c tests/unit/test-sys-sockets.c tests/unit/test-sys-unix.c
+	tests/unit/test-sys-privilege.c tests/unit/test-sys-sandbox.c \
+	tests/unit/test-sys-sockets.c tests/unit/test-sys-unix.c
 if WITH_SYSTEMD
 tests_unit_test_sys_SOURCES += tests/unit/test-sys-systemd.c
 endif
-tests_unit_test_sys_CPPFLAGS = $(unit_cppflags) $(CAPNG_CFLAGS)
+tests_unit_test_sys_CPPFLAGS = $(unit_cppflags) $(CAPNG_CFLAGS) $(SECCOMP_CFLAGS)
 tests_unit_test_sys_LDADD = src/sys/libsys.a src/base/libbase.a \
 	$(SYSTEMD_LIBS) $(CAPNG_LIBS) $(SECCOMP_LIBS) $(CHECK_LIBS)
 

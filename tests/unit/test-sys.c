@@ -86,6 +86,7 @@ int main(void)
     suite_add_tcase(suite, unix_cases());
     suite_add_tcase(suite, unix_root_cases());
     suite_add_tcase(suite, privilege_cases());
+    suite_add_tcase(suite, sandbox_cases());
     suite_add_tcase(suite, root_cases());
 #ifdef HAVE_SYSTEMD
     suite_add_tcase(suite, systemd_cases());

@@ -11,6 +11,7 @@ TCase *sockets_cases(void);
 TCase *unix_cases(void);
 TCase *unix_root_cases(void);
 TCase *privilege_cases(void);
+TCase *sandbox_cases(void);
 TCase *root_cases(void);
 #ifdef HAVE_SYSTEMD
 TCase *systemd_cases(void);

@@ -1,0 +1,182 @@
+/* The sandbox: what it holds, and what is let through. */
+#include "test-sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "sys/confine.h"
+#include "sys/sandbox.h"
+
+static struct failure why;
+static char missing[64];
+
+static void enter(bool off)
+{
+    int image = sandbox_make(off, &why);
+    ck_assert_int_ge(image, 0);
+    ck_assert_int_eq(confine(image, missing, sizeof(missing), &why), 0);
+    close(image);
+}
+
+/* How a child ends that does this. */
+static int end_of(void (*act)(void))
+{
+    int status;
+    pid_t child = confine_fork();
+    if (child == 0) {
+        act();
+        _exit(0);
+    }
+    ck_assert_int_gt(child, 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void do_nothing(void)
+{
+}
+
+static void wait_for_end(void)
+{
+    for (;;)
+        nanosleep(&(struct timespec){ .tv_sec = 60 }, NULL);
+}
+
+static void open_file(void)
+{
+    open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void make_socket(void)
+{
+    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static void signal_parent(void)
+{
+    kill(getppid(), SIGTERM);
+}
+
+static void signal_parent_as_keeper(void)
+{
+    confine_kill(getppid(), SIGTERM);
+}
+
+static void fork_as_keeper(void)
+{
+    confine_fork();
+}
+
+static bool is_violation(int status)
+{
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+}
+
+#ifndef WITH_SANITIZERS
+/* libcheck reports to a file: what a process under the filter finds out is its exit status. */
+static int try_all(void)
+{
+    static void (*const forbidden[])(void) = { open_file, make_socket, signal_parent };
+    enter(false);
+    if (missing[0] != '\0' || end_of(do_nothing) != 0)
+        return 1;
+    for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
+        if (!is_violation(end_of(forbidden[i])))
+            return 10 + (int)i;
+    /* The number that lets the parent through is not there any more. */
+    if (WTERMSIG(end_of(signal_parent_as_keeper)) != SIGSEGV ||
+        WTERMSIG(end_of(fork_as_keeper)) != SIGSEGV)
+        return 2;
+    pid_t child = confine_fork();
+    if (child == 0)
+        wait_for_end();
+    int status;
+    if (confine_kill(child, 0) < 0 || confine_queue(child, SIGRTMIN, 7) < 0 ||
+        waitpid(child, &status, 0) != child || WTERMSIG(status) != SIGRTMIN)
+        return 3;
+    return confine_kill(child, SIGTERM) < 0 && errno == ESRCH ? 0 : 4;
+}
+
+START_TEST(its_children_can_do_less_than_who_put_it_on)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(try_all());
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+#endif
+
+START_TEST(off_is_no_sandbox_at_all)
+{
+    enter(true);
+    ck_assert_str_eq(missing, "");
+    ck_assert_int_eq(end_of(open_file), 0);
+    ck_assert_int_eq(end_of(make_socket), 0);
+    ck_assert_int_eq(end_of(do_nothing), 0);
+    signal(SIGTERM, SIG_IGN);
+    ck_assert_int_eq(end_of(signal_parent_as_keeper), 0);
+}
+END_TEST
+
+START_TEST(each_has_a_number_of_its_own_and_nobody_can_change_it)
+{
+    struct confine_image images[2];
+    for (int i = 0; i < 2; i++) {
+        int fd = sandbox_make(false, &why);
+        ck_assert_int_eq(pread(fd, &images[i], sizeof(images[i]), 0), sizeof(images[i]));
+        ck_assert_int_lt(pwrite(fd, "x", 1, 0), 0);
+        ck_assert_int_lt(ftruncate(fd, 1), 0);
+        close(fd);
+    }
+    ck_assert_uint_ne(images[0].token, images[1].token);
+    ck_assert_uint_gt(images[0].count, 50);
+}
+END_TEST
+
+START_TEST(what_is_not_whole_is_not_put_on)
+{
+    struct confine_image image = { .count = 1 };
+    int fds[] = { io_sealed_memfd("test", &image, sizeof(image)), io_sealed_memfd("test", "x", 1) };
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(confine(fds[i], missing, sizeof(missing), &why), -1);
+        ck_assert_str_eq(why.text, "the sandbox is not whole");
+        close(fds[i]);
+    }
+    ck_assert_int_eq(confine(-1, missing, sizeof(missing), &why), -1);
+    ck_assert_int_eq(end_of(make_socket), 0);
+}
+END_TEST
+
+START_TEST(a_call_has_a_name_or_its_number)
+{
+    char text[48];
+    ck_assert_str_eq(sandbox_call(SYS_openat + 1, text, sizeof(text)), "openat");
+    ck_assert_str_eq(sandbox_call(1000001, text, sizeof(text)), "system call 1000000");
+    ck_assert_str_eq(sandbox_call(UINT32_MAX, text, sizeof(text)), "system call -2");
+}
+END_TEST
+
+TCase *sandbox_cases(void)
+{
+    TCase *cases = tcase_create("sandbox");
+#ifndef WITH_SANITIZERS
+    tcase_add_test(cases, its_children_can_do_less_than_who_put_it_on);
+#endif
+    tcase_add_test(cases, off_is_no_sandbox_at_all);
+    tcase_add_test(cases, each_has_a_number_of_its_own_and_nobody_can_change_it);
+    tcase_add_test(cases, what_is_not_whole_is_not_put_on);
+    tcase_add_test(cases, a_call_has_a_name_or_its_number);
+    return cases;
+}
