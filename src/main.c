@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/title.h"
 #include "conf/conf.h"
@@ -21,7 +22,9 @@
 #include "options.h"
 #include "service/handlers.h"
 #include "session/session.h"
+#include "sys/confine.h"
 #include "sys/daemonize.h"
+#include "sys/sandbox.h"
 #include "sys/systemd.h"
 
 static struct conf_request request_of(const struct options *options)
@@ -58,6 +61,19 @@ static int check(const struct conf_request *request, bool dump, const struct her
     return status;
 }
 
+/* Nobody is there to be told of a violation: it kills. */
+static int enter_sandbox(const struct service *service, struct failure *why)
+{
+    char missing[64];
+    int image = sandbox_make(service->sandbox == SANDBOX_OFF, why);
+    if (image < 0)
+        return -1;
+    address_ask(STDIN_FILENO);
+    int result = confine(image, missing, sizeof(missing), why);
+    close(image);
+    return result;
+}
+
 /* -i: this process is the session. */
 static int serve_one_client(const struct conf_request *request)
 {
@@ -78,7 +94,13 @@ static int serve_one_client(const struct conf_request *request)
         return EX_USAGE;
     }
     static struct session_plan plan;
+    struct failure why;
     session_plan(&plan, conf->services[0], NULL);
+    if (enter_sandbox(conf->services[0], &why) < 0) {
+        fprintf(stderr, "forkechod: -i: %s\n", why.text);
+        conf_free(conf);
+        return why.status;
+    }
     enum session_end end = session_serve_standard(&plan, NULL);
     conf_free(conf);
     return end == SESSION_SYSTEM ? EX_IOERR : EX_OK;

@@ -7,7 +7,7 @@ import subprocess
 from clients import asks, connect, read_to_end
 from harness import FORKECHOD, free_port
 from manager import listening, passing
-from processes import wait_until
+from processes import status, wait_until
 from tap import case, run, scaled
 
 
@@ -54,6 +54,7 @@ def inetd_tcp():
                 return file.read().rstrip(b"\0").decode() == title
 
         wait_until(title, shown)
+        assert status(process.pid)["Seccomp"] == "2", "it has no sandbox"
         ours.shutdown(socket.SHUT_WR)
         assert read_to_end(ours) == b""
         expect_end(process)
