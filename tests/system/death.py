@@ -162,7 +162,7 @@ def slot_of_a_reaped_session():
         raise Skip("strace is not installed")
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         daemon.announce(DIED, "session error: echo .*: unknown exit status")
-        port = serve(daemon)
+        port = serve(daemon, **daemon.visible())
         leaves, stays = crowd_of(crowd, port, 2)
         daemon.mark()
         with dies_at(daemon.listener(), "sendto"):

@@ -71,7 +71,8 @@ def serve(daemon, **start):
         {
             "echo": {"listen": f"127.0.0.1:{ports[0]}"},
             "upper": {"listen": f"127.0.0.1:{ports[1]}", "handler": "upper"},
-        }
+        },
+        defaults=daemon.visible(),
     )
     daemon.start(**start)
     return ports

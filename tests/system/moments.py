@@ -36,6 +36,7 @@ def configure(daemon, port, **keys):
     daemon.configure(
         {"echo": dict(listen, **keys), "upper": {"handler": "upper", "listen": "127.0.0.1:0"}},
         daemon={"graceful_timeout": f"{int(GRACE * 1000)}ms"},
+        defaults=daemon.visible(),
     )
 
 
