@@ -45,12 +45,6 @@ static void do_nothing(void)
 {
 }
 
-static void wait_for_end(void)
-{
-    for (;;)
-        nanosleep(&(struct timespec){ .tv_sec = 60 }, NULL);
-}
-
 static void open_file(void)
 {
     open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -61,14 +55,21 @@ static void make_socket(void)
     socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
-static void signal_parent(void)
-{
-    kill(getppid(), SIGTERM);
-}
-
 static void signal_parent_as_keeper(void)
 {
     confine_kill(getppid(), SIGTERM);
+}
+
+#ifndef WITH_SANITIZERS
+static void wait_for_end(void)
+{
+    for (;;)
+        nanosleep(&(struct timespec){ .tv_sec = 60 }, NULL);
+}
+
+static void signal_parent(void)
+{
+    kill(getppid(), SIGTERM);
 }
 
 static void fork_as_keeper(void)
@@ -81,7 +82,6 @@ static bool is_violation(int status)
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
 }
 
-#ifndef WITH_SANITIZERS
 /* libcheck reports to a file: what a process under the filter finds out is its exit status. */
 static int try_all(void)
 {
