@@ -31,7 +31,7 @@ static void enter(bool off)
 static int end_of(void (*act)(void))
 {
     int status;
-    pid_t child = confine_fork();
+    pid_t child = confine_fork(SIGCHLD);
     if (child == 0) {
         act();
         _exit(0);
@@ -74,7 +74,7 @@ static void signal_parent(void)
 
 static void fork_as_keeper(void)
 {
-    confine_fork();
+    confine_fork(SIGCHLD);
 }
 
 static bool is_violation(int status)
@@ -96,7 +96,7 @@ static int try_all(void)
     if (WTERMSIG(end_of(signal_parent_as_keeper)) != SIGSEGV ||
         WTERMSIG(end_of(fork_as_keeper)) != SIGSEGV)
         return 2;
-    pid_t child = confine_fork();
+    pid_t child = confine_fork(SIGCHLD);
     if (child == 0)
         wait_for_end();
     int status;
