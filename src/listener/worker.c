@@ -1,7 +1,7 @@
 /*
  * A worker of a pool: waits at the service's sockets beside its siblings, accepts, admits, serves,
- * and waits again. It can be ended by SIGTERM only while it waits; its session, by a signal that
- * names it.
+ * and waits again. It is ended by SIGTERM, only while it waits; its session, by a signal that names
+ * it.
  */
 #include <errno.h>
 #include <poll.h>
@@ -19,7 +19,13 @@
 #include "session/session.h"
 #include "session/trap.h"
 
-enum { EVENTS = 16, SHORTAGE_MS = 50, REPORT_MS = 1000, REFUSED_LOOK_MS = 50 };
+enum {
+    DISMISSED = SERVICE_SOCKETS_MAX,
+    EVENTS = 16,
+    SHORTAGE_MS = 50,
+    REPORT_MS = 1000,
+    REFUSED_LOOK_MS = 50
+};
 
 /* Refusals and waits of one cause that the keeper has not heard of. */
 struct untold {
@@ -29,8 +35,7 @@ struct untold {
 struct worker {
     struct listener *listener;
     struct board_session *row;
-    int events;             /* epoll(7) */
-    sigset_t waiting;       /* the signal mask while it waits */
+    int events;             /* epoll(7): the ports by their index, and DISMISSED */
     uint64_t left;          /* clients it will still serve; UINT64_MAX: no end */
     uint64_t not_before_ms; /* leaves clients alone until then */
     struct untold untold[CAUSE_COUNT];
@@ -49,12 +54,12 @@ static void end_session(int number, siginfo_t *info, void *context)
         _exit(turn == 0 ? SESSION_STOPPED : SESSION_KILLED);
 }
 
-static void take_signals(struct worker *worker)
+static void take_signals(void)
 {
     static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1,
                                    SIGUSR2, SIGPIPE, SIGTTIN, SIGTTOU };
     struct sigaction action = { .sa_sigaction = end_session, .sa_flags = SA_SIGINFO | SA_RESTART };
-    sigset_t blocked;
+    sigset_t blocked; /* but heard by the keeper's signalfd(2), which is ours now */
 
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
         signal(ignored[i], SIG_IGN);
@@ -62,19 +67,19 @@ static void take_signals(struct worker *worker)
     signal(SIGALRM, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
     sigaction(POOL_SIGNAL, &action, NULL);
-    sigemptyset(&worker->waiting);
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGTERM);
     sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
-/* Only the sockets and the way to the keeper. */
+/* Only the sockets, the signals and the way to the keeper. */
 static void keep_own_descriptors(struct worker *worker)
 {
     struct listener *listener = worker->listener;
-    int keep[SERVICE_SOCKETS_MAX + 1];
+    int keep[SERVICE_SOCKETS_MAX + 2];
     size_t count = 0;
     keep[count++] = listener->pool.reports[1];
+    keep[count++] = listener->signals;
     for (unsigned int i = 0; i < listener->port_count; i++)
         if (listener->ports[i].fd >= 0)
             keep[count++] = listener->ports[i].fd;
@@ -82,11 +87,15 @@ static void keep_own_descriptors(struct worker *worker)
     listener->refused_count = 0;
 }
 
-static bool watch_ports(struct worker *worker)
+/* The kernel tells one worker of a client. Were that one ended by the signal itself, nobody else
+ * would look for the client: so the signal is an event like clients, and they come first. */
+static bool watch(struct worker *worker)
 {
     struct listener *listener = worker->listener;
+    struct epoll_event dismissed = { .events = EPOLLIN, .data.u32 = DISMISSED };
     worker->events = epoll_create1(EPOLL_CLOEXEC);
-    if (worker->events < 0)
+    if (worker->events < 0 ||
+        epoll_ctl(worker->events, EPOLL_CTL_ADD, listener->signals, &dismissed) < 0)
         return false;
     for (unsigned int i = 0; i < listener->port_count; i++) {
         struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.u32 = i };
@@ -117,9 +126,13 @@ static void show_idle(const struct worker *worker)
 
 static bool tell(const struct worker *worker, struct record *record)
 {
+    ssize_t sent;
     record->version = CHANNEL_VERSION;
-    return send(worker->listener->pool.reports[1], record, sizeof(*record),
-                MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(*record);
+    do
+        sent = send(worker->listener->pool.reports[1], record, sizeof(*record),
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent == sizeof(*record);
 }
 
 /* Refusals come in storms: the keeper hears of a cause at most once a second. */
@@ -246,6 +259,15 @@ static bool take_token(struct worker *worker)
     return false;
 }
 
+/* The keeper knows whether that is as it should be. */
+static void report_broken(const struct worker *worker, const struct port *port, int error)
+{
+    struct record record = { .kind = RECORD_BROKEN,
+                             .count = (uint64_t)(port - worker->listener->ports),
+                             .error = error };
+    tell(worker, &record);
+}
+
 static void look_at_port(struct worker *worker, struct port *port)
 {
     struct address client = { .kind = ADDRESS_SOCKET, .length = sizeof(client.socket) };
@@ -271,6 +293,7 @@ static void look_at_port(struct worker *worker, struct port *port)
         break;
     case EINVAL: /* the socket was shut down: nobody comes here any more */
     case EBADF:
+        report_broken(worker, port, errno);
         epoll_ctl(worker->events, EPOLL_CTL_DEL, port->fd, NULL);
         break;
     default: /* somebody else took it, or the client left again */
@@ -288,26 +311,38 @@ static void look_at_refused(struct worker *worker)
     refuse_expire(listener, false);
 }
 
+/* Leaves clients alone, unless it is dismissed meanwhile. */
+static void sleep_until(struct worker *worker, uint64_t now_ms)
+{
+    struct pollfd dismissed = { .fd = worker->listener->signals, .events = POLLIN };
+    if (poll(&dismissed, 1, clock_until(now_ms, worker->not_before_ms, 1000)) > 0)
+        worker->left = 0;
+}
+
 static void wait_and_take(struct worker *worker)
 {
     struct epoll_event events[EVENTS];
     struct listener *listener = worker->listener;
     uint64_t now_ms = worker->not_before_ms != 0 || listener->refused_count > 0 ? clock_ms() : 0;
+    bool dismissed = false;
     int count = 0;
 
     if (worker->not_before_ms > now_ms) {
-        int wait = clock_until(now_ms, worker->not_before_ms, 1000);
-        const struct timespec time = { .tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000L };
-        ppoll(NULL, 0, &time, &worker->waiting);
+        sleep_until(worker, now_ms);
     } else {
         worker->not_before_ms = 0;
-        count = epoll_pwait(worker->events, events, EVENTS,
-                            listener->refused_count > 0 ? REFUSED_LOOK_MS : -1, &worker->waiting);
+        count = epoll_wait(worker->events, events, EVENTS,
+                           listener->refused_count > 0 ? REFUSED_LOOK_MS : -1);
     }
     if (listener->refused_count > 0)
         look_at_refused(worker);
     for (int i = 0; i < count && worker->not_before_ms == 0 && worker->left > 0; i++)
-        look_at_port(worker, &listener->ports[events[i].data.u32]);
+        if (events[i].data.u32 == DISMISSED)
+            dismissed = true;
+        else
+            look_at_port(worker, &listener->ports[events[i].data.u32]);
+    if (dismissed)
+        worker->left = 0;
 }
 
 _Noreturn void worker_main(struct listener *listener, uint32_t slot)
@@ -319,8 +354,8 @@ _Noreturn void worker_main(struct listener *listener, uint32_t slot)
                               .left = choose_end(listener->service) };
     trap_write_to(&worker.row->denied);
     keep_own_descriptors(&worker);
-    take_signals(&worker);
-    if (!watch_ports(&worker))
+    take_signals();
+    if (!watch(&worker))
         _exit(SESSION_SYSTEM);
     show_idle(&worker);
     board_session_update(worker.row, SESSION_WAITING, clock_us(), 0, 0, 0);

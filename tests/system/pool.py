@@ -643,5 +643,20 @@ def example():
         assert workers == {process.pid for process in daemon.processes("session", "pool-echo")}
 
 
+@case("a client that comes while a reload ends the old processes is answered at once", limit=60)
+def no_client_is_forgotten():
+    alone = {"process_model": "prefork", "start_servers": 1, "min_spare": 1, "max_spare": 1}
+    with Daemon() as daemon:
+        port = free_port()
+        for turn in range(100):
+            services = {"echo": dict(alone, listen=f"127.0.0.1:{port}", nice=turn % 2)}
+            daemon.configure(services)
+            if turn == 0:
+                daemon.start()
+            else:
+                daemon.reload()
+            assert exchange(port, b"hello", seconds=3) == b"hello"
+
+
 if __name__ == "__main__":
     run()
