@@ -36,7 +36,7 @@ enum record_kind {
     RECORD_END_SESSION, /* end the session in `slot`, if it is that of turn `count` */
     /* listener to master */
     RECORD_READY = 32, /* set up, waiting for GO; `text`: parts of the sandbox that are missing */
-    RECORD_FAILED,     /* could not set up: `text` */
+    RECORD_FAILED,     /* could not set up, or cannot go on: `text` */
     RECORD_SESSION_START,
     RECORD_SESSION_END,    /* with the end SANDBOX: `count` is the system call's number + 1, or 0 */
     RECORD_REFUSED,        /* the first client of an episode, told by `cause` */
@@ -48,7 +48,8 @@ enum record_kind {
                             `count` as with SESSION_END */
     RECORD_WORKER_STUCK, /* a worker did nothing for worker_timeout; `text` is its client, or empty
                           */
-    RECORD_BROKEN        /* nobody can be accepted at the address `text` any more: `error` */
+    RECORD_BROKEN        /* nobody can be accepted at the address `text` any more: `error`. From a
+                            worker to its keeper: at the port of index `count` */
 };
 
 /* What a listener tells of sessions. Errors always. */

@@ -1,6 +1,7 @@
 #include "listener/listener.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -203,17 +204,25 @@ void accept_close_port(struct listener *listener, struct port *port)
     port->fd = -1;
 }
 
-/* The socket itself is unusable. The others are served. */
-static void give_up_port(struct listener *listener, struct port *port, int error)
+/* Nobody else is told, as accept_close_port would: the next listener may find it usable. */
+void accept_give_up_port(struct listener *listener, struct port *port, int error)
 {
     struct record record = { .kind = RECORD_BROKEN, .error = error };
     struct address address = { .kind = ADDRESS_SOCKET, .length = sizeof(address.socket) };
-    char text[ADDRESS_TEXT_MAX];
+    char text[ADDRESS_TEXT_MAX], why[ADDRESS_TEXT_MAX + 64];
 
-    if (getsockname(port->fd, &address.socket.any, &address.length) == 0)
-        record_set_text(&record, address_format(&address, text, sizeof(text)));
+    if (getsockname(port->fd, &address.socket.any, &address.length) < 0)
+        address.socket.any.sa_family = AF_UNSPEC;
+    record_set_text(&record, address_format(&address, text, sizeof(text)));
+    close(port->fd);
+    port->fd = -1;
+    if (listener->phase == PHASE_ACCEPTING && !loop_has_port(listener)) {
+        /* With the last one the listener goes: one failure, one line. */
+        snprintf(why, sizeof(why), "accept4: %s, on %s", strerror(error), record.text);
+        record.kind = RECORD_FAILED;
+        record_set_text(&record, why);
+    }
     channel_send(&listener->channel, &record, true);
-    accept_close_port(listener, port);
 }
 
 /* What an error of accept4(2) asks for. Returns whether to try the next client. */
@@ -231,7 +240,7 @@ static bool react(struct listener *listener, struct port *port, int error)
         pause_for(listener, CAUSE_DESCRIPTORS, error);
         break;
     case REACTION_BROKEN:
-        give_up_port(listener, port, error);
+        accept_give_up_port(listener, port, error);
         break;
     }
     return false;

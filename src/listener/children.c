@@ -150,7 +150,7 @@ static void report(struct listener *listener, const struct child *child,
         return;
     }
     record_set_text(&record, row->client);
-    if (channel_send(&listener->channel, &record, error) == -EAGAIN)
+    if (channel_send(&listener->channel, &record, error) < 0)
         board_count(listener->block, COUNT_DROPPED, 1);
 }
 

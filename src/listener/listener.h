@@ -162,6 +162,7 @@ void loop_show_title(const struct listener *listener);
 /* Whether this process accepts: not while it is paused, and a pool's keeper only to turn away whom
  * its workers have no room for. */
 bool loop_takes_clients(const struct listener *listener);
+bool loop_has_port(const struct listener *listener);
 /* Blocks the signals that the loop takes, and has room for all that it waits for. 0 or -errno. */
 int loop_open(struct listener *listener);
 /* Takes no more clients; `last` has the bits of the ports that are emptied first. */
@@ -176,6 +177,8 @@ enum board_cause accept_judge(struct listener *listener, const struct address *c
                               uint32_t *source);
 /* Whether clients over cps wait: then a worker has its token before it has its client. */
 bool accept_defers_rate(const struct listener *listener);
+/* The socket itself is unusable: closes it, and tells the master. The others are served. */
+void accept_give_up_port(struct listener *listener, struct port *port, int error);
 /* Closes a port that is done with. */
 void accept_close_port(struct listener *listener, struct port *port);
 /* Gives the client in the retry slot its process, if that can be had now. */

@@ -222,7 +222,7 @@ static void keep_title(struct listener *listener)
     loop_show_title(listener);
 }
 
-static bool has_port(const struct listener *listener)
+bool loop_has_port(const struct listener *listener)
 {
     for (unsigned int i = 0; i < listener->port_count; i++)
         if (listener->ports[i].fd >= 0)
@@ -233,8 +233,9 @@ static bool has_port(const struct listener *listener)
 /* Nothing left to do but to tell the master what it has not heard yet. */
 static bool is_done(struct listener *listener)
 {
-    if (!orphan_wards_gone(listener) || listener->phase != PHASE_DRAINING || has_port(listener) ||
-        listener->children.live > 0 || listener->retry.fd >= 0 || listener->refused_count > 0)
+    if (!orphan_wards_gone(listener) || listener->phase != PHASE_DRAINING ||
+        loop_has_port(listener) || listener->children.live > 0 || listener->retry.fd >= 0 ||
+        listener->refused_count > 0)
         return false;
     episode_expire(listener, true);
     return listener->orphan.yes || channel_flush(&listener->channel) <= 0;
@@ -333,7 +334,7 @@ int loop_run(struct listener *listener)
         look_at_clock(listener);
         if (is_done(listener))
             return EX_OK;
-        if (listener->phase == PHASE_ACCEPTING && !has_port(listener))
+        if (listener->phase == PHASE_ACCEPTING && !loop_has_port(listener))
             return EX_UNAVAILABLE; /* perhaps the next listener can use them again */
         keep_title(listener);
         collect(listener, set);

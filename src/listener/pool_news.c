@@ -8,6 +8,14 @@
 
 enum { HEAR_MAX = 256 /* records a turn */ };
 
+/* The keeper takes no clients, so it hears of a socket that is unusable from those who do. */
+static void give_up_port(struct listener *listener, const struct record *record)
+{
+    bool known = record->count < listener->port_count && listener->ports[record->count].fd >= 0;
+    if (known && listener->phase == PHASE_ACCEPTING) /* else it was closed, as it should be */
+        accept_give_up_port(listener, &listener->ports[record->count], record->error);
+}
+
 /* A worker speaks for itself alone: who it is, the kernel says. */
 static void hear_one(struct listener *listener, struct record *record, pid_t pid)
 {
@@ -23,10 +31,12 @@ static void hear_one(struct listener *listener, struct record *record, pid_t pid
         child->told_end = (enum session_end)record->end;
         child->killed = false; /* that was meant for a session which ended otherwise */
         record->count = 0;
-        if (channel_send(&listener->channel, record, error) == -EAGAIN)
+        if (channel_send(&listener->channel, record, error) < 0)
             board_count(listener->block, COUNT_DROPPED, 1);
     } else if (record->kind == RECORD_SESSION_START) {
         channel_send(&listener->channel, record, false);
+    } else if (record->kind == RECORD_BROKEN) {
+        give_up_port(listener, record);
     } else if (record->cause < CAUSE_COUNT &&
                (record->kind == RECORD_REFUSED || record->kind == RECORD_THROTTLE_BEGIN)) {
         for (uint64_t i = 0; i < record->count && i < UINT16_MAX; i++)
@@ -46,7 +56,11 @@ void pool_hear(struct listener *listener, bool all)
                                   .msg_control = control,
                                   .msg_controllen = sizeof(control) };
         struct ucred peer;
-        if (recvmsg(listener->pool.reports[0], &message, MSG_DONTWAIT) != sizeof(record))
+        ssize_t got;
+        do
+            got = recvmsg(listener->pool.reports[0], &message, MSG_DONTWAIT);
+        while (got < 0 && errno == EINTR);
+        if (got != sizeof(record))
             return;
         const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
         if (header == NULL || header->cmsg_type != SCM_CREDENTIALS)
