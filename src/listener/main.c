@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -131,9 +130,10 @@ static int follow_master(struct failure *why)
 
 static int be_nice(struct failure *why)
 {
-    int nice = (int)listener->service->nice;
-    if (nice != 0 && setpriority(PRIO_PROCESS, 0, nice) < 0)
-        return failure_errno(why, EX_OSERR, errno, "cannot set nice %d", nice);
+    int more = (int)listener->service->nice;
+    errno = 0;
+    if (more != 0 && nice(more) == -1 && errno != 0)
+        return failure_errno(why, EX_OSERR, errno, "cannot add %d to nice", more);
     return 0;
 }
 

@@ -4,6 +4,7 @@ import re
 import socket
 import struct
 import threading
+import os
 import time
 
 from clients import asks, connect, exchange, read_exactly, read_to_end
@@ -186,6 +187,15 @@ def manners():
                 client.sendall(b"bye\r\n")
                 assert read_to_end(client) == b""
             daemon.expect(f"session end: {name} .* client said quit")
+
+
+@case("nice is added to the daemon's own")
+def niceness():
+    with Daemon() as daemon:
+        daemon.configure({"echo": {"listen": "127.0.0.1:0", "nice": 2}})
+        daemon.start(wrapper=["nice", "-n", "3"])
+        own = os.getpriority(os.PRIO_PROCESS, daemon.pid)
+        assert os.getpriority(os.PRIO_PROCESS, daemon.listener()) == own + 2 > 4
 
 
 if __name__ == "__main__":
