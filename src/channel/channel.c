@@ -100,7 +100,7 @@ int channel_receive(struct channel *channel, struct record *record)
      * What it said last is still there behind that. */
     while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     if (got < 0)
-        return errno == EAGAIN ? 0 : -errno;
+        return errno == EAGAIN || errno == ENOMEM ? 0 : -errno;
     if (got == 0)
         return -EPIPE;
     if (got != (ssize_t)sizeof(*record) || record->version != CHANNEL_VERSION ||

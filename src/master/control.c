@@ -57,7 +57,7 @@ void control_close(struct master *master)
             control_hang_up(&control->clients[i]);
     if (control->fd < 0)
         return;
-    sockets_unlink(control->fd, &control->address);
+    store_remove_file(control->fd, &control->address);
     close(control->fd);
     control->fd = -1;
 }

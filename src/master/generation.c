@@ -177,10 +177,14 @@ int generation_start(struct generation *generation, const struct generation_seed
     return 0;
 }
 
+/* One that cannot be told what to do is of no use: its death is noticed, and it is replaced. */
 static void tell(struct generation *generation, struct record *record)
 {
-    if (generation->channel.fd >= 0)
-        channel_send(&generation->channel, record, true);
+    if (generation->channel.fd < 0)
+        return;
+    int result = channel_send(&generation->channel, record, true);
+    if (result < 0 && result != -EAGAIN)
+        kill(generation->pid, SIGKILL);
 }
 
 void generation_tell(struct generation *generation, enum tell what)

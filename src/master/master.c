@@ -297,10 +297,13 @@ int master_run(const struct master_start *start)
         reload_fail(&master, &why);
     loop(&master);
 
+    report_dropped(&master);
     log_event(EVENT_STOPPED, NULL, "status %d", master.status);
     control_close(&master);
     audit_end(&master);
-    pidfile_close(master.pid_path, master.pid_file);
+    int error = pidfile_close(master.pid_path, master.pid_file);
+    if (error < 0)
+        log_event(EVENT_SYSTEM, NULL, "cannot remove %s: %s", master.pid_path, strerror(-error));
     services_forget(&master);
     conf_free(master.conf);
     conf_mistakes_free(&master.reload.remarks);

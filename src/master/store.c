@@ -209,13 +209,22 @@ static void close_entry(struct store_socket *socket)
     socket->fd = -1;
 }
 
+void store_remove_file(int fd, const struct address *address)
+{
+    char text[ADDRESS_TEXT_MAX];
+    int error = sockets_unlink(fd, address);
+    if (error < 0)
+        log_event(EVENT_SYSTEM, NULL, "cannot remove %s: %s",
+                  address_format(address, text, sizeof(text)), strerror(-error));
+}
+
 /* systemd's store goes by addresses: another socket of the same one, made in place of this, stays
  * in it. */
 static void remove_entry(const struct store *store, struct store_socket *socket)
 {
     tell(EVENT_SOCKET_CLOSED, socket->service, &socket->bound);
     systemd_unstore(&socket->bound);
-    sockets_unlink(socket->fd, &socket->bound);
+    store_remove_file(socket->fd, &socket->bound);
     close_entry(socket);
     for (size_t i = 0; i < store->count; i++)
         if (store->sockets[i].fd >= 0 && address_equal(&store->sockets[i].bound, &socket->bound))
@@ -251,7 +260,7 @@ void store_close(struct store *store)
         if (socket->fd < 0)
             continue;
         if (!socket->passed && !systemd_is_manager())
-            sockets_unlink(socket->fd, &socket->bound);
+            store_remove_file(socket->fd, &socket->bound);
         close_entry(socket);
     }
     free(store->sockets);

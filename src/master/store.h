@@ -58,6 +58,9 @@ void store_undo(struct store *store);
 /* Marks. */
 void store_clear_marks(struct store *store);
 
+/* Removes the file of a Unix socket that is to be closed. One that is left behind is told. */
+void store_remove_file(int fd, const struct address *address);
+
 /* Closes the master's copies. Files of Unix sockets go too, but for what systemd keeps for the next
  * start (its store holds the socket, and clients find it by that file). */
 void store_close(struct store *store);

@@ -52,23 +52,24 @@ void command_tell_end(int pipe, int status, const char *text)
         io_write_full(pipe, text, report.size);
 }
 
-/* By stdio, so that several lines are one write, and who reads them from a pipe gets them whole. */
-static void print_lines(FILE *out, const char *prefix, const char *text)
+/* By stdio, so that several lines are one write, and who reads them from a pipe gets them whole. 0
+ * or EOF. */
+static int print_lines(FILE *out, const char *prefix, const char *text)
 {
     while (*text) {
         int size = (int)strcspn(text, "\n");
         fprintf(out, "%s%.*s\n", prefix, size, text);
         text += size + (text[size] == '\n');
     }
-    fflush(out);
+    return fflush(out);
 }
 
 void command_print(int status, const char *text)
 {
     if (status)
         print_lines(stderr, "forkechod: ", text);
-    else
-        print_lines(stdout, "", text);
+    else if (print_lines(stdout, "", text) != 0)
+        fprintf(stderr, "forkechod: cannot print the addresses: %s\n", strerror(errno));
 }
 
 /* Ends the daemon that is not wanted any more: kindly, and the second time for sure. */

@@ -11,10 +11,15 @@
 
 enum { TRIES = 100 };
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 static bool is_named(const char *path, const struct stat *locked)
 {
     struct stat named;
-    return !lstat(path, &named) && named.st_dev == locked->st_dev && named.st_ino == locked->st_ino;
+    return !lstat(path, &named) && is_same(&named, locked);
 }
 
 /* A file that somebody linked here from elsewhere would be written to in the wrong place. */
@@ -101,11 +106,15 @@ int lockfile_create(const char *path, mode_t mode, const char *text)
     return result;
 }
 
-void lockfile_close(const char *path, int fd)
+int lockfile_close(const char *path, int fd)
 {
-    struct stat file;
+    struct stat locked, named;
+    int result = 0;
 
-    if (!fstat(fd, &file) && is_named(path, &file))
-        unlink(path);
+    if (fstat(fd, &locked) < 0 || lstat(path, &named) < 0)
+        result = errno == ENOENT ? 0 : -errno;
+    else if (is_same(&locked, &named) && unlink(path) < 0)
+        result = -errno;
     close(fd);
+    return result;
 }

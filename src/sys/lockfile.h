@@ -17,5 +17,6 @@ int lockfile_open(const char *path, mode_t mode);
  * (O_TMPFILE of open(2)); lockfile_open is to be tried then. */
 int lockfile_create(const char *path, mode_t mode, const char *text);
 
-/* Removes the file if `path` still names the locked one; closes. */
-void lockfile_close(const char *path, int fd);
+/* Removes the file if `path` still names the locked one; closes. Returns 0, or -errno when the file
+ * is left behind. */
+int lockfile_close(const char *path, int fd);

@@ -82,8 +82,7 @@ int pidfile_open(const char *path, struct failure *why)
     return refuse(path, -result, why);
 }
 
-void pidfile_close(const char *path, int fd)
+int pidfile_close(const char *path, int fd)
 {
-    if (fd >= 0)
-        lockfile_close(path, fd);
+    return fd < 0 ? 0 : lockfile_close(path, fd);
 }

@@ -16,5 +16,6 @@
  * number in it from its first moment, where the file system can do that. */
 int pidfile_open(const char *path, struct failure *why);
 
-/* Removes the file if the path still names the locked one; closes. fd -1 is nothing. */
-void pidfile_close(const char *path, int fd);
+/* Removes the file if the path still names the locked one; closes. fd -1 is nothing. Returns 0, or
+ * -errno when the file is left behind. */
+int pidfile_close(const char *path, int fd);

@@ -150,7 +150,11 @@ static int listen_locked(int fd, const struct address *address,
         return -1;
     if (fchmod(fd, settings->socket_mode & 0777) < 0 || bind_unmasked(fd, address) < 0)
         return explain(why, errno, NULL, "cannot listen on unix:%s", path);
-    socketfile_remember(fd, address);
+    int result = socketfile_remember(fd, address);
+    if (result < 0) {
+        unlink(path); /* nobody else was here: the lock is held */
+        return explain(why, -result, NULL, "cannot listen on unix:%s", path);
+    }
     if (set_owner(path, settings, why) == 0) {
         if (listen(fd, (int)settings->backlog) == 0)
             return 0;
@@ -184,58 +188,71 @@ int socketfile_listen(int fd, const struct address *address, const struct socket
     return result;
 }
 
-/* The place in the list that points at fd's entry, or at the end. */
+/* The place in the list that points at fd's entry, or at the end; NULL, with errno, where the
+ * socket cannot be looked at. */
 static struct socketfile **find(int fd)
 {
     struct socketfile **place = &files;
     struct stat status;
 
     if (fstat(fd, &status) < 0)
-        status.st_ino = 0;
+        return NULL;
     while (*place && (*place)->socket != status.st_ino)
         place = &(*place)->next;
     return place;
 }
 
-static bool is_ours(const struct socketfile *entry, const char *path)
+/* 1, 0, or -errno where that cannot be known. */
+static int is_ours(const struct socketfile *entry, const char *path)
 {
     struct stat file;
-    return entry && !lstat(path, &file) && S_ISSOCK(file.st_mode) && file.st_dev == entry->device &&
-           file.st_ino == entry->file;
+
+    if (!entry)
+        return 0;
+    if (lstat(path, &file) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return S_ISSOCK(file.st_mode) && file.st_dev == entry->device && file.st_ino == entry->file;
 }
 
-void socketfile_remember(int fd, const struct address *address)
+int socketfile_remember(int fd, const struct address *address)
 {
-    struct socketfile **place = find(fd), *entry = *place;
+    struct socketfile **place = find(fd), *entry;
     struct stat socket, file;
 
-    if (fstat(fd, &socket) < 0 || lstat(address->socket.local.sun_path, &file) < 0)
-        return;
-    if (!entry && !(entry = *place = calloc(1, sizeof *entry)))
-        return; /* then the file stays when the socket goes */
+    if (!place || fstat(fd, &socket) < 0 || lstat(address->socket.local.sun_path, &file) < 0)
+        return -errno;
+    if (!(entry = *place) && !(entry = *place = calloc(1, sizeof *entry)))
+        return -ENOMEM;
     entry->socket = socket.st_ino;
     entry->device = file.st_dev;
     entry->file = file.st_ino;
+    return 0;
 }
 
 int socketfile_adjust(int fd, const struct address *address, const struct socket_settings *settings,
                       struct failure *why)
 {
     const char *path = address->socket.local.sun_path;
+    struct socketfile **place = find(fd);
 
-    if (!is_ours(*find(fd), path))
+    if (!place || is_ours(*place, path) <= 0)
         return 0;
     return set_owner(path, settings, why) < 0 ? -1 : set_mode(path, settings->socket_mode, why);
 }
 
-void socketfile_remove(int fd, const struct address *address)
+int socketfile_remove(int fd, const struct address *address)
 {
-    struct socketfile **place = find(fd), *entry = *place;
+    struct socketfile **place = find(fd), *entry;
 
-    if (is_ours(entry, address->socket.local.sun_path))
-        unlink(address->socket.local.sun_path);
-    if (!entry)
-        return;
-    *place = entry->next;
-    free(entry);
+    if (!place)
+        return -errno;
+    entry = *place;
+    int result = is_ours(entry, address->socket.local.sun_path);
+    if (result > 0)
+        result = unlink(address->socket.local.sun_path) < 0 ? -errno : 0;
+    if (entry) {
+        *place = entry->next;
+        free(entry);
+    }
+    return result;
 }

@@ -191,13 +191,12 @@ int sockets_adopt(int fd, struct address *address, struct failure *why)
             address->socket.local.sun_path[sizeof address->socket.local.sun_path - 1])
             return failure_set(why, EX_CONFIG, "the path of descriptor %d is longer than 107 bytes",
                                fd);
-        socketfile_remember(fd, address);
+        (void)socketfile_remember(fd, address); /* else the file stays when the socket goes */
     }
     return 0;
 }
 
-void sockets_unlink(int fd, const struct address *address)
+int sockets_unlink(int fd, const struct address *address)
 {
-    if (socketfile_is_one(address))
-        socketfile_remove(fd, address);
+    return socketfile_is_one(address) ? socketfile_remove(fd, address) : 0;
 }

@@ -51,5 +51,6 @@ int sockets_adopt(int fd, struct address *address, struct failure *why);
 bool sockets_is_lost(const struct address *address);
 
 /* Removes the file of a Unix socket, if it is still the one that sockets_listen made for fd (or
- * that sockets_adopt found). fd has to be open still, so that nobody takes the file for stale. */
-void sockets_unlink(int fd, const struct address *address);
+ * that sockets_adopt found). fd has to be open still, so that nobody takes the file for stale.
+ * Returns 0, or -errno when the file is left behind. */
+int sockets_unlink(int fd, const struct address *address);
