@@ -18,5 +18,6 @@ include tests/analysis/local.mk
 include tests/bench/local.mk
 include tests/soak/local.mk
 include tests/fuzz/local.mk
+include tests/faults/local.mk
 # With programs that a build does without: ./runtests.
 EXTRA_DIST += tests/browser/browser.py tests/browser/page.py

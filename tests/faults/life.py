@@ -1,0 +1,394 @@
+"""One small life of the daemon: start, a client, a reload that changes the service, a client, stop.
+
+Something may fail in it: a system call (Tracer) or an allocation (Shortage). `Life.judge` says what
+came of it, in a word of FATES, or what a user could not accept.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(1, os.path.join(os.path.dirname(sys.path[0]), "system"))
+
+from clients import read_to_end  # noqa: E402
+from harness import BUILD, LINE, QUIET_LEVELS, SERVING_USER, free_port, section  # noqa: E402
+from processes import wait_exit  # noqa: E402
+from tap import scaled  # noqa: E402
+
+FORKECHOD = os.path.join(BUILD, "tests/faults/forkechod")
+LISTENER = os.path.join(BUILD, "tests/faults/listener")
+
+# What may come of a fault.
+FATES = {
+    "served": "both clients got their answers",
+    "rejected": "the reload was rejected, and both clients got the old configuration's answers",
+    "lost": "one client was lost, and the log says so",
+    "refused": "the daemon refused to start, with one message and a status that is not 0",
+}
+START_S, CLIENT_S, RELOAD_S, STOP_S = 13, 7, 13, 4
+LINES_MAX = 40  # of a life's log
+
+GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+class Plan:
+    """What is served before and after the reload, what the clients send, and what they may get: by
+    whether the new configuration is in force."""
+
+    def __init__(self, before, after, requests, answers, by_control=False):
+        self.before, self.after = before, after
+        self.requests, self.answers = requests, [re.compile(answer, re.S) for answer in answers]
+        self.by_control = by_control
+
+
+POOL = {"process_model": "prefork", "start_servers": 1, "min_spare": 1, "max_spare": 1,
+        "max_requests": 1}
+ECHO = ([b"Hello\r\n"] * 2, [b"Hello\r\n", b"HELLO\r\n"])
+PLANS = {
+    "fork": Plan({"handler": "echo"}, {"handler": "upper"}, *ECHO),
+    "prefork": Plan(dict(POOL, handler="echo"), dict(POOL, handler="upper"), *ECHO),
+    "http": Plan({"handler": "http", "body": "old"}, {"handler": "http", "body": "new"},
+                 [GET % b"/"] * 2, [b"HTTP/1.1 200 .*old", b"HTTP/1.1 200 .*new"], by_control=True),
+    "status": Plan({"handler": "status"}, {"handler": "status", "nice": 1},
+                   [GET % b"/", GET % b"/metrics"],
+                   [b"HTTP/1.1 200 .*(</html>|# EOF)\n"] * 2),
+}  # fmt: skip
+
+
+class Lines:
+    """What the daemon prints, as it comes."""
+
+    def __init__(self, descriptor):
+        self.lines, self.ended = [], False
+        self._news = threading.Condition()
+        self._thread = threading.Thread(target=self._read, args=[descriptor], daemon=True)
+        self._thread.start()
+
+    def _read(self, descriptor):
+        with open(descriptor, encoding="utf-8", errors="backslashreplace") as stream:
+            for line in stream:
+                with self._news:
+                    self.lines.append(line.rstrip("\n"))
+                    self._news.notify_all()
+        with self._news:
+            self.ended = True
+            self._news.notify_all()
+
+    def find(self, pattern):
+        """The first match, or None."""
+        return next(filter(None, (re.search(pattern, line) for line in self.lines)), None)
+
+    def wait(self, pattern, seconds):
+        """The first match once it is there; None after so many seconds, or when all is over."""
+        deadline = time.monotonic() + scaled(seconds)
+        with self._news:
+            while not (found := self.find(pattern)):
+                left = deadline - time.monotonic()
+                if self.ended or left <= 0:
+                    break
+                self._news.wait(left)
+        return found
+
+    def finish(self):
+        self._thread.join(scaled(2))
+
+
+class Gate:
+    """Where the daemon's processes wait (gate.c): calls `arrived(name, pid)` for each, by names as
+    "master", "child-1" (of the master; its first one reads the configuration) and "session-1" (of a
+    listener; in a pool a worker)."""
+
+    NAMES = {b"m": "master", b"c": "child", b"s": "session"}
+
+    def __init__(self, session, arrived):
+        self._counts, self._arrived = {}, arrived
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.bind(f"\0forkechod-gate-{session}")
+        self._socket.listen(64)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                visitor, _ = self._socket.accept()
+            except OSError:
+                return
+            with visitor, contextlib.suppress(OSError):
+                name = self.NAMES[visitor.recv(1)]
+                pid = struct.unpack("iII", visitor.getsockopt(socket.SOL_SOCKET,
+                                                              socket.SO_PEERCRED, 12))[0]
+                self._counts[name] = self._counts.get(name, 0) + 1
+                self._arrived(name if name == "master" else f"{name}-{self._counts[name]}", pid)
+                visitor.send(b".")
+
+    def close(self):
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+class Tracer:
+    """strace, attached at the gate to the process of that name; None: to each."""
+
+    def __init__(self, target, *arguments):
+        self.target, self.arguments = target, arguments
+        self.commands, self.files = [], {}
+        self._running = []
+
+    def arrived(self, life, name, pid):
+        if self.target not in (None, name) or name in self.files:
+            return
+        self.files[name] = life.path(f"strace-{name}")
+        command = ["strace", "-p", str(pid), "-o", self.files[name], *self.arguments]
+        self.commands.append(" ".join(command))
+        tracer = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+        tracer.stderr.readline()  # "attached"
+        self._running.append(tracer)
+
+    def text(self, name):
+        """What it wrote of that process, once all is over."""
+        for tracer in self._running:
+            try:
+                tracer.wait(scaled(2))
+            except subprocess.TimeoutExpired:
+                tracer.kill()
+                tracer.wait()
+            tracer.stderr.close()
+        self._running.clear()
+        if name not in self.files:
+            return ""
+        with open(self.files[name], encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def struck(self):
+        """Whether the call that was to fail was made."""
+        return any("(INJECTED)" in self.text(name) for name in self.files)
+
+
+class Life:
+    """One daemon in a directory of its own."""
+
+    def __init__(self, plan, fault):
+        self.plan, self.fault = plan, fault
+        self.directory = tempfile.mkdtemp(prefix="forkechod-fault-")
+        os.chmod(self.directory, 0o755)
+        self.port = free_port()
+        self.configured = {}
+        self.clients, self.wrong = [], []
+        self.ready = self.reload = self.status = None
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def configure(self, service):
+        daemon = {"pid_file": self.path("pid"), "control_socket": self.path("control"),
+                  "log_type": "stderr", "user": SERVING_USER, "graceful_timeout": "500ms",
+                  "max_sessions": 64} | SANDBOX.get("daemon", {})  # fmt: skip
+        defaults = {"linger_timeout": "100ms", "instances": 8} | SANDBOX.get("defaults", {})
+        text = section("daemon", daemon) + section("defaults", defaults)
+        text += section("service echo", dict(service, listen=f"127.0.0.1:{self.port}"))
+        with open(self.path("new"), "w", encoding="utf-8") as file:
+            file.write(text)
+        os.rename(self.path("new"), self.path("forkechod.conf"))
+
+    # ---- what happens in it ----
+
+    def run(self):
+        self.configure(self.plan.before)
+        read_end, write_end = os.pipe()
+        environment = dict(os.environ, FORKECHOD_GATE="1", FORKECHOD_LISTENER=LISTENER)
+        self.master = subprocess.Popen(
+            [FORKECHOD, "-F", "-1", "-c", self.path("forkechod.conf")],
+            stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end, env=environment,
+            start_new_session=True)  # fmt: skip
+        os.close(write_end)
+        self.log = Lines(read_end)
+        gate = Gate(self.master.pid, lambda name, pid: self.fault.arrived(self, name, pid))
+        try:
+            self._live()
+        finally:
+            gate.close()
+            self._clean_up()
+        return self
+
+    def _live(self):
+        self.ready = self.log.wait(r": notice: start: |^echo 127\.", START_S)
+        if self.ready:
+            self._ask()
+            self._reload()
+            self._ask()
+            self._signal(signal.SIGTERM)
+        seconds = STOP_S if self.ready or self.log.ended else 0.1
+        if not wait_exit(self.master.pid, seconds):
+            where = "after SIGTERM" if self.ready else "at its start"
+            self.wrong.append(f"hangs: the master still runs {where}")
+            self._signal(signal.SIGKILL)
+        self.status = self.master.wait()
+        self.log.finish()
+
+    def _signal(self, number):
+        if self.master.poll() is None:
+            os.kill(self.master.pid, number)
+
+    def _ask(self):
+        """A client's course, for as long as an old listener may still take it: its port and what
+        befell it."""
+        request = self.plan.requests[0 if self.reload is None else 1]
+        old, new = self.plan.answers
+        deadline = time.monotonic() + scaled(1)
+        while True:
+            port, answer, fate = self._exchange(request)
+            is_old, is_new = bool(old.match(answer)), bool(new.match(answer))
+            right = is_old if self.reload in (None, "rejected") else is_old or is_new
+            self.clients.append((port, "served" if right else fate or f"got {answer[:60]}"))
+            if self.reload != "ok" or is_new or not is_old:
+                return
+            if time.monotonic() > deadline:
+                self.wrong.append("partial: the reload is ok, and the old configuration answers")
+                return
+
+    def _exchange(self, request):
+        port, answer = None, b""
+        try:
+            with socket.socket() as client:
+                client.settimeout(scaled(CLIENT_S))
+                client.connect(("127.0.0.1", self.port))
+                port = client.getsockname()[1]
+                client.sendall(request)
+                client.shutdown(socket.SHUT_WR)
+                answer = read_to_end(client)
+        except TimeoutError:
+            return port, answer, "silent"
+        except OSError as why:
+            return port, answer, os.strerror(why.errno)
+        return port, answer, None
+
+    def _reload(self):
+        self.configure(self.plan.after)
+        if not (self.plan.by_control and self._control()):
+            self._signal(signal.SIGHUP)
+        found = self.log.wait(r": (reload (ok|rejected)|log dropped)", RELOAD_S)
+        self.reload = found and (found.group(2) or "dropped")
+
+    def _control(self):
+        """Asks for the reload; whether it got an answer. Without one forkechoctl(8) would fail."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(scaled(RELOAD_S))
+            control.connect(self.path("control"))
+            control.sendall(b"reload\n")
+            return read_to_end(control).startswith((b"ok", b"rejected"))
+        return False
+
+    def _members(self):
+        """The living processes of the daemon's session."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+                fields = file.read().rpartition(")")[2].split()
+                if fields[3] == str(self.master.pid) and fields[0] != "Z":
+                    found.append(int(pid))
+        return found
+
+    def _clean_up(self):
+        deadline = time.monotonic() + scaled(1)
+        while (left := self._members()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if left:
+            self.wrong.append(f"stuck: {len(left)} processes are left")
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        for name in ("pid", "control"):
+            if os.path.exists(self.path(name)) and not self.telling():
+                self.wrong.append(f"silent: left behind: {name}")
+
+    def remove(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    # ---- what to think of it ----
+
+    def telling(self):
+        """The lines that tell of a failure: warnings and worse, and what is no log line."""
+        lines = [line for line in self.log.lines if not line.startswith("echo 127.0.0.1:")]
+        found = [line for line in lines
+                 if not (match := LINE.match(line)) or match.group(1) not in QUIET_LEVELS]
+        # A rejected reload has a line, and one for each mistake.
+        rejected = any(": reload rejected" in line for line in found)
+        return [line for line in found if not (rejected and ": reload mistake" in line)]
+
+    def _said_of(self, port):
+        return [line for line in self.log.lines
+                if re.search(rf": session (end|error): .*:{port}\b", line)]
+
+    def _judge_clients(self, telling):
+        """Adds to what is wrong; returns how many were lost."""
+        lost = 0
+        for number, (port, fate) in enumerate(self.clients, 1):
+            said = self._said_of(port)
+            told = self.log.find(": (records|log) dropped")
+            if fate == "served":
+                if len(said) != 1 and not told:
+                    self.wrong.append(f"silent: client {number} has {len(said)} lines of its end")
+                continue
+            lost += 1
+            reason = [line for line in said if "client closed" not in line]
+            if fate in ("silent", "Connection refused") or not (reason or telling):
+                self.wrong.append(f"silent: client {number}: {fate}")
+        if lost > 1:
+            self.wrong.append(f"both clients are lost: {self.clients}")
+        return lost
+
+    def judge(self):
+        """A word of FATES; "wrong": see self.wrong."""
+        telling = self.telling()
+        if self.status is not None and self.status < 0:
+            self.wrong.append(f"crash: signal {-self.status}")
+        crash = self.log.find(r"signal (?!9 )\d|Sanitizer|core dumped")
+        if crash:
+            self.wrong.append(f"crash: {crash.string}")
+        if len(telling) > 1:
+            self.wrong.append(f"{len(telling)} lines tell of one failure")
+        if len(self.log.lines) > LINES_MAX:
+            self.wrong.append(f"storm: {len(self.log.lines)} lines")
+        fate = self._judge_course(telling)
+        return "wrong" if self.wrong else fate
+
+    def _judge_course(self, telling):
+        if not self.ready:
+            if self.status == 0 or len(telling) != 1:
+                self.wrong.append(f"refused with status {self.status} and {len(telling)} messages")
+            return "refused"
+        if self.status != 0 and not (self.status > 0 and telling):
+            self.wrong.append(f"ended with status {self.status}")
+        lost = self._judge_clients(telling)
+        if not self.reload:
+            self.wrong.append("silent: nothing is said of the reload")
+        return "lost" if lost else "rejected" if self.reload == "rejected" else "served"
+
+
+def sandbox_off():
+    """How the sandbox is switched off, where there is one: strace makes a forbidden call of one that
+    it lets fail."""
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write("[service echo]\nlisten = 127.0.0.1:1\n")
+        file.flush()
+        text = subprocess.run([FORKECHOD, "-T", "-c", file.name], capture_output=True, text=True,
+                              check=False).stdout  # fmt: skip
+    place = "daemon"
+    for line in text.splitlines():
+        if line.startswith("["):
+            place = "daemon" if line.startswith("[daemon") else "defaults"
+        if re.match(r"sandbox\s*=", line):
+            return {place: {"sandbox": "off"}}
+    return {}
+
+
+SANDBOX = sandbox_off()

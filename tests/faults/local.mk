@@ -1,0 +1,20 @@
+# `make faults`: what the daemon does when a system call or an allocation fails. It takes minutes, and
+# strace, which has to be root's.
+fault_programs = tests/faults/forkechod tests/faults/listener
+EXTRA_PROGRAMS += $(fault_programs)
+CLEANFILES += $(fault_programs)
+fault_sources = tests/faults/faults.h tests/faults/gate.c tests/faults/shortage.c
+tests_faults_forkechod_SOURCES = $(src_forkechod_SOURCES) $(fault_sources) tests/faults/master-malloc.c
+tests_faults_forkechod_LDADD = $(src_forkechod_LDADD)
+tests_faults_forkechod_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fork,--wrap=_Fork,--wrap=syscall
+tests_faults_listener_SOURCES = $(src_listener_listener_SOURCES) $(fault_sources) \
+	tests/faults/listener-malloc.c
+tests_faults_listener_LDADD = $(src_listener_listener_LDADD)
+tests_faults_listener_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=fork,--wrap=_Fork,--wrap=syscall,--wrap=malloc,--wrap=calloc,--wrap=realloc
+EXTRA_DIST += tests/faults/errnos.py tests/faults/life.py tests/faults/sweep.py
+
+.PHONY: faults
+faults: all $(fault_programs)
+	@echo '==== tests/faults/sweep.py'
+	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(srcdir)/tests/faults/sweep.py $(FAULTS)
