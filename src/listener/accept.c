@@ -209,7 +209,7 @@ void accept_give_up_port(struct listener *listener, struct port *port, int error
 {
     struct record record = { .kind = RECORD_BROKEN, .error = error };
     struct address address = { .kind = ADDRESS_SOCKET, .length = sizeof(address.socket) };
-    char text[ADDRESS_TEXT_MAX], why[ADDRESS_TEXT_MAX + 64];
+    char text[ADDRESS_TEXT_MAX], why[CHANNEL_TEXT_MAX + 128];
 
     if (getsockname(port->fd, &address.socket.any, &address.length) < 0)
         address.socket.any.sa_family = AF_UNSPEC;

@@ -228,9 +228,6 @@ void pool_keep(struct listener *listener)
     if (pool->shared == NULL || listener->phase == PHASE_WAITING)
         return;
     atomic_store_explicit(&pool->shared->tell, listener->tell, memory_order_relaxed);
-    atomic_store_explicit(&pool->shared->closed,
-                          listener->phase != PHASE_ACCEPTING || listener->paused,
-                          memory_order_relaxed);
     if (listener->now_ms >= pool->look_ms)
         look(listener);
     if (pool->tick_ms == 0) /* the first ones have a second to arrive */
@@ -241,7 +238,9 @@ void pool_keep(struct listener *listener)
     while (staying < wanted && listener->now_ms >= pool->retry_ms &&
            listener->children.live < listener->service->instances && start_one(listener))
         staying++;
-    if (staying > wanted)
+    if (wanted == 0)
+        pool_dismiss(listener);
+    else if (staying > wanted)
         dismiss(listener, staying - wanted);
 }
 

@@ -24,7 +24,6 @@ struct child;
  * service's limits and log lines, and to nothing else. */
 struct pool_shared {
     _Atomic uint32_t tell; /* enum tell */
-    _Atomic bool closed;   /* nobody takes a client any more */
     struct bucket cps;
     /* Clients of each port that came before it had its options. */
     _Atomic uint32_t early[SERVICE_SOCKETS_MAX];

@@ -30,6 +30,7 @@ enum {
 /* Refusals and waits of one cause that the keeper has not heard of. */
 struct untold {
     uint64_t count, told_ms;
+    enum record_kind kind;
 };
 
 struct worker {
@@ -79,7 +80,7 @@ static void keep_own_descriptors(struct worker *worker)
     int keep[SERVICE_SOCKETS_MAX + 2];
     size_t count = 0;
     keep[count++] = listener->pool.reports[1];
-    keep[count++] = listener->signals;
+    keep[count++] = listener->signals.fd;
     for (unsigned int i = 0; i < listener->port_count; i++)
         if (listener->ports[i].fd >= 0)
             keep[count++] = listener->ports[i].fd;
@@ -87,15 +88,16 @@ static void keep_own_descriptors(struct worker *worker)
     listener->refused_count = 0;
 }
 
-/* The kernel tells one worker of a client. Were that one ended by the signal itself, nobody else
- * would look for the client: so the signal is an event like clients, and they come first. */
+/* The kernel tells one worker of a client, and were that one ended by the signal itself, nobody
+ * else would look for the client. So the signal is an event beside clients, and who is told of both
+ * takes its client first. It is seen too where somebody waits at any time. */
 static bool watch(struct worker *worker)
 {
     struct listener *listener = worker->listener;
     struct epoll_event dismissed = { .events = EPOLLIN, .data.u32 = DISMISSED };
     worker->events = epoll_create1(EPOLL_CLOEXEC);
     if (worker->events < 0 ||
-        epoll_ctl(worker->events, EPOLL_CTL_ADD, listener->signals, &dismissed) < 0)
+        epoll_ctl(worker->events, EPOLL_CTL_ADD, listener->signals.fd, &dismissed) < 0)
         return false;
     for (unsigned int i = 0; i < listener->port_count; i++) {
         struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.u32 = i };
@@ -142,6 +144,7 @@ static void report_cause(struct worker *worker, enum board_cause cause, enum rec
     struct untold *untold = &worker->untold[cause];
     uint64_t now_ms = clock_ms();
     untold->count++;
+    untold->kind = kind;
     if (untold->told_ms != 0 && now_ms < untold->told_ms + REPORT_MS)
         return;
     struct record record = {
@@ -150,6 +153,19 @@ static void report_cause(struct worker *worker, enum board_cause cause, enum rec
     record_set_text(&record, client);
     if (tell(worker, &record))
         *untold = (struct untold){ .told_ms = now_ms };
+}
+
+/* Before it ends. */
+static void report_rest(const struct worker *worker)
+{
+    for (int i = 0; i < CAUSE_COUNT; i++) {
+        const struct untold *untold = &worker->untold[i];
+        struct record record = { .kind = (uint16_t)untold->kind,
+                                 .cause = (uint16_t)i,
+                                 .count = untold->count };
+        if (untold->count > 0)
+            tell(worker, &record);
+    }
 }
 
 static void refuse(struct worker *worker, int fd, const char *client, enum board_cause cause)
@@ -272,10 +288,7 @@ static void look_at_port(struct worker *worker, struct port *port)
 {
     struct address client = { .kind = ADDRESS_SOCKET, .length = sizeof(client.socket) };
     const struct listener *listener = worker->listener;
-    /* Where somebody waits at any time, no signal is delivered. */
-    if (atomic_load_explicit(&listener->pool.shared->closed, memory_order_relaxed))
-        worker->left = 0;
-    if (worker->left == 0 || !take_token(worker))
+    if (!take_token(worker))
         return;
     int fd = accept4(port->fd, &client.socket.any, &client.length, SOCK_CLOEXEC);
     if (fd >= 0) {
@@ -314,7 +327,7 @@ static void look_at_refused(struct worker *worker)
 /* Leaves clients alone, unless it is dismissed meanwhile. */
 static void sleep_until(struct worker *worker, uint64_t now_ms)
 {
-    struct pollfd dismissed = { .fd = worker->listener->signals, .events = POLLIN };
+    struct pollfd dismissed = { .fd = worker->listener->signals.fd, .events = POLLIN };
     if (poll(&dismissed, 1, clock_until(now_ms, worker->not_before_ms, 1000)) > 0)
         worker->left = 0;
 }
@@ -362,5 +375,6 @@ _Noreturn void worker_main(struct listener *listener, uint32_t slot)
     while (worker.left > 0)
         wait_and_take(&worker);
     refuse_expire(listener, true);
+    report_rest(&worker);
     _exit(0);
 }

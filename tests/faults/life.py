@@ -317,7 +317,8 @@ class Life:
 
     def telling(self):
         """The lines that tell of a failure: warnings and worse, and what is no log line."""
-        lines = [line for line in self.log.lines if not line.startswith("echo 127.0.0.1:")]
+        expected = re.compile(r"echo 127\.0\.0\.1:|.* \[(daemon|defaults)\] sandbox: ")
+        lines = [line for line in self.log.lines if not expected.match(line)]
         found = [line for line in lines
                  if not (match := LINE.match(line)) or match.group(1) not in QUIET_LEVELS]
         # A rejected reload has a line, and one for each mistake.
