@@ -92,6 +92,7 @@ void client_run(struct client *client, const struct service *service)
     static const struct address address = { .kind = ADDRESS_SOCKET,
                                             .socket.any.sa_family = AF_UNIX };
     struct board_session row;
+    struct session_plan plan;
     int ends[2];
 
     HOLDS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
@@ -102,7 +103,8 @@ void client_run(struct client *client, const struct service *service)
     piece = (struct fuzz_part){ NULL, 0 };
     half_closed = false;
     present = client;
-    client->end = session_serve(ends[0], &address, service, &row, &client->counts);
+    session_plan(&plan, service, NULL);
+    client->end = session_serve(ends[0], &address, &plan, &row, &client->counts);
     server_end = -1;
     if (client_end >= 0) {
         take();

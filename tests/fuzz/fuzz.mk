@@ -35,7 +35,7 @@ sanitizers = address,undefined
 cflags = -std=gnu17 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all -MMD -MP \
 	-include config.h -I. -Isrc -I$(srcdir)/src -I$(fuzz) -DWITH_SANITIZERS=1 $(FUZZ_CPPFLAGS)
 warnings = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes $(filter -Werror,$(WARN_CFLAGS))
-libraries = $(FUZZ_LIBS)
+libraries = $(filter-out %.a,$(FUZZ_LIBS))
 
 all: $(targets:%=$(built)/%)
 
@@ -85,6 +85,6 @@ run-%: $(built)/% $(dictionaries)
 		exit 1; \
 	fi
 
--include $(objects:.o=.d) $(targets:%=$(built)/%.d)
+-include $(objects:.o=.d) $(wildcard $(built)/*.d)
 .PHONY: all run
 .SECONDARY:

@@ -9,7 +9,8 @@
 #include "client.h"
 #include "service/handlers.h"
 
-enum { CHARGEN_TAKES = 20000 };
+/* What is in bulk comes so many times as often: then echo goes by a pipe. */
+enum { CHARGEN_TAKES = 20000, BULK = 4000, BULK_SCRIPT_MAX = 250 };
 
 /* What is to come of a script. */
 struct outcome {
@@ -144,8 +145,22 @@ static const struct {
     { "time", check_time },
 };
 
+/* The script with each byte that a client sends BULK times. To be freed. */
+static struct fuzz_part in_bulk(struct fuzz_part script, uint8_t **bytes)
+{
+    size_t size = 0, count = script.size < BULK_SCRIPT_MAX ? script.size : BULK_SCRIPT_MAX;
+    *bytes = malloc(BULK * count + 1);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t byte = script.bytes[i];
+        size_t times = byte == CLIENT_PIECE_END || byte == CLIENT_DROPS ? 1 : BULK;
+        memset(*bytes + size, byte, times);
+        size += times;
+    }
+    return (struct fuzz_part){ *bytes, size };
+}
+
 /* The first line. Returns the handler's index, or -1. */
-static int read_order(struct fuzz_part line, struct service *service)
+static int read_order(struct fuzz_part line, struct service *service, bool *bulk)
 {
     char *text = fuzz_text(line.bytes, line.size), *rest = NULL;
     int handler = -1;
@@ -155,6 +170,8 @@ static int read_order(struct fuzz_part line, struct service *service)
                 handler = (int)i;
         if (strcmp(word, "once") == 0)
             service->once = true;
+        else if (strcmp(word, "bulk") == 0)
+            *bulk = true;
         else if (strncmp(word, "quit=", 5) == 0)
             snprintf(service->quit, sizeof(service->quit), "%s", word + 5);
     }
@@ -170,9 +187,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct fuzz_part script = { bytes, size }, line;
     if (!fuzz_cut(&script, '\n', &line))
         return 0;
-    int handler = read_order(line, &service);
+    bool bulk = false;
+    uint8_t *longer = NULL;
+    int handler = read_order(line, &service, &bulk);
     if (handler < 0)
         return 0;
+    if (bulk)
+        script = in_bulk(script, &longer);
     bool endless = handlers[handler].check == check_chargen;
     struct client client = { .script = script,
                              .drops = handlers[handler].check != check_daytime &&
@@ -181,5 +202,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     client_run(&client, &service);
     handlers[handler].check(&client, &service, script);
     free(client.got);
+    free(longer);
     return 0;
 }

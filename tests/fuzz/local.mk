@@ -4,11 +4,10 @@ FUZZ_CC = clang
 FUZZ_SECONDS = 20
 fuzz_make = $(MAKE) --no-print-directory -f $(srcdir)/tests/fuzz/fuzz.mk \
 	srcdir='$(srcdir)' AR='$(AR)' FUZZ_CC='$(FUZZ_CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
-	FUZZ_CPPFLAGS='$(fuzz_cppflags)' FUZZ_LIBS='$(fuzz_libs)' WARN_CFLAGS='$(WARN_CFLAGS)' \
+	FUZZ_CPPFLAGS='$(fuzz_cppflags)' FUZZ_LIBS='$(src_forkechod_LDADD)' WARN_CFLAGS='$(WARN_CFLAGS)' \
 	SYSTEM_FILES_NOT='$(fuzz_without)'
 fuzz_cppflags = -DSYSCONFDIR="\"$(sysconfdir)\"" -DLIBEXECDIR="\"$(pkglibexecdir)\"" \
-	$(SYSTEMD_CFLAGS) $(CAPNG_CFLAGS)
-fuzz_libs = $(SYSTEMD_LIBS) $(INIPARSER_LIBS) $(CAPNG_LIBS)
+	$(SYSTEMD_CFLAGS) $(CAPNG_CFLAGS) $(SECCOMP_CFLAGS)
 if WITH_SYSTEMD
 fuzz_without = $(srcdir)/src/sys/systemd_none.c
 else
