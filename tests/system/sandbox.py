@@ -113,7 +113,7 @@ def pool():
     with Daemon() as daemon:
         place = Taken(daemon, process_model="prefork", start_servers=2)
         place.expect_stopped(SOCKETS + MACHINE)
-        wait_until("the pool is whole", lambda: len(daemon.processes("session", "wild")) == 2)
+        wait_until("the pool is whole", lambda: len(daemon.processes("session", "wild")) >= 2)
         assert exchange(place.echo, b"well") == b"well"
 
 
@@ -122,11 +122,11 @@ def idle_worker():
     with Daemon() as daemon:
         place = Taken(daemon, process_model="prefork", start_servers=2)
         daemon.announce("worker died: service wild")
-        wait_until("it is idle", lambda: len(daemon.processes("session", "wild")) == 2)
-        (first, _) = daemon.processes("session", "wild")
+        wait_until("it is idle", lambda: len(daemon.processes("session", "wild")) >= 2)
+        first = daemon.processes("session", "wild")[0]
         daemon.kill(first.pid, ACT)
         daemon.expect(rf"worker died: service wild \[{first.pid}\]: sandbox: socket$")
-        wait_until("the pool is whole", lambda: len(daemon.processes("session", "wild")) == 2)
+        wait_until("the pool is whole", lambda: len(daemon.processes("session", "wild")) >= 2)
         assert exchange(place.echo, b"well") == b"well"
 
 
