@@ -30,8 +30,10 @@ system_tests += tests/system/activation.py tests/system/notify.py
 endif
 system_tests += tests/system/accepting.py tests/system/cut.py
 # The listener in another time.
-check_PROGRAMS += tests/system/clockwork
+check_PROGRAMS += tests/system/clockwork tests/system/listener-dynamic
 tests_system_clockwork_SOURCES = tests/system/clockwork.c
+tests_system_listener_dynamic_SOURCES = $(src_listener_listener_SOURCES)
+tests_system_listener_dynamic_LDADD = $(src_listener_listener_LDADD)
 system_tests += tests/system/clock.py
 # The listener with a handler that has gone wrong.
 check_PROGRAMS += tests/system/listener-scribbling
