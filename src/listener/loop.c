@@ -323,6 +323,15 @@ static void dispatch(struct listener *listener, const struct poll_set *set)
     }
 }
 
+static int wait_for(struct poll_set *set, int timeout_ms)
+{
+    int ready = poll(set->fds, set->count, timeout_ms);
+    if (ready >= 0 || errno != EINVAL)
+        return ready;
+    /* The limit of descriptors was lowered below the set's size: nobody can be accepted anyway. */
+    return poll(set->fds, FIXED, timeout_ms);
+}
+
 int loop_run(struct listener *listener)
 {
     struct poll_set *set = listener->set;
@@ -338,7 +347,7 @@ int loop_run(struct listener *listener)
             return EX_UNAVAILABLE; /* perhaps the next listener can use them again */
         keep_title(listener);
         collect(listener, set);
-        int ready = poll(set->fds, set->count, set->last_call ? 0 : time_to_wait(listener));
+        int ready = wait_for(set, set->last_call ? 0 : time_to_wait(listener));
         listener->now_ms = clock_ms();
         listener->title_stale |= ready > 0;
         if (ready >= 0)
