@@ -52,7 +52,7 @@ def holdings(daemon):
 
 
 def open_kinds(daemon):
-    return sorted(kind.split(":")[0] for kind in descriptors(daemon.pid).values()) if IS_ROOT else None
+    return sorted(kind.split(":")[0] for kind in descriptors(daemon.pid).values()) if IS_ROOT else []
 
 
 def soak(patient, seconds):
