@@ -23,6 +23,7 @@ enum {
     DISMISSED = SERVICE_SOCKETS_MAX,
     EVENTS = 16,
     SHORTAGE_MS = 50,
+    BROKEN_MS = 200,
     REPORT_MS = 1000,
     REFUSED_LOOK_MS = 50
 };
@@ -39,6 +40,7 @@ struct worker {
     int events;             /* epoll(7): the ports by their index, and DISMISSED */
     uint64_t left;          /* clients it will still serve; UINT64_MAX: no end */
     uint64_t not_before_ms; /* leaves clients alone until then */
+    bool doubts;            /* a socket seemed to be broken the last time */
     struct untold untold[CAUSE_COUNT];
 };
 
@@ -275,13 +277,20 @@ static bool take_token(struct worker *worker)
     return false;
 }
 
-/* The keeper knows whether that is as it should be. */
-static void report_broken(const struct worker *worker, const struct port *port, int error)
+/* At a stop it is another generation's keeper that shuts it, a moment before ours dismisses us.
+ * Else it is of no use, which our keeper has to know. */
+static void look_at_broken(struct worker *worker, const struct port *port, int error)
 {
     struct record record = { .kind = RECORD_BROKEN,
                              .count = (uint64_t)(port - worker->listener->ports),
                              .error = error };
+    worker->doubts = !worker->doubts;
+    if (worker->doubts) {
+        worker->not_before_ms = clock_ms() + BROKEN_MS;
+        return;
+    }
     tell(worker, &record);
+    epoll_ctl(worker->events, EPOLL_CTL_DEL, port->fd, NULL);
 }
 
 static void look_at_port(struct worker *worker, struct port *port)
@@ -304,10 +313,9 @@ static void look_at_port(struct worker *worker, struct port *port)
     case ENOMEM:
         rest(worker, CAUSE_DESCRIPTORS, clock_ms() + SHORTAGE_MS, errno);
         break;
-    case EINVAL: /* the socket was shut down: nobody comes here any more */
+    case EINVAL: /* the socket was shut down */
     case EBADF:
-        report_broken(worker, port, errno);
-        epoll_ctl(worker->events, EPOLL_CTL_DEL, port->fd, NULL);
+        look_at_broken(worker, port, errno);
         break;
     default: /* somebody else took it, or the client left again */
         break;

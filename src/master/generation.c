@@ -182,8 +182,7 @@ static void tell(struct generation *generation, struct record *record)
 {
     if (generation->channel.fd < 0)
         return;
-    int result = channel_send(&generation->channel, record, true);
-    if (result < 0 && result != -EAGAIN)
+    if (channel_send(&generation->channel, record, true) < 0)
         kill(generation->pid, SIGKILL);
 }
 

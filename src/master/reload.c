@@ -63,6 +63,7 @@ static int prepare_service(struct master *master, const struct service *image, s
     if (service == NULL)
         return failure_set(why, EX_OSERR, "service %s: no memory, or %d services are known already",
                            image->service_name, BOARD_SERVICES);
+    service->changes = true;
     if (service->switches.drained)
         return keep_drained(master, service, image, why);
     struct socket_set *sockets = &service->next_sockets;
@@ -89,13 +90,9 @@ static int prepare(struct master *master, const struct conf *conf, struct failur
         master->services[i]->changes =
             master->services[i]->image != NULL || master->services[i]->current != NULL;
     store_clear_marks(&master->store);
-    for (size_t i = 0; i < conf->count; i++) {
-        struct service_state *service = services_know(master, conf->services[i]->service_name);
-        if (service != NULL)
-            service->changes = true;
+    for (size_t i = 0; i < conf->count; i++)
         if (prepare_service(master, conf->services[i], why) < 0)
             return -1;
-    }
     return store_check_given(&master->store, why);
 }
 

@@ -25,11 +25,20 @@ bool privilege_is_root(void)
     return geteuid() == 0;
 }
 
+/* What getpwnam(3) and getgrnam(3) failed for, by their ERRORS, where it is not the name. */
+static bool could_not_look(void)
+{
+    return errno == EINTR || errno == EIO || errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+}
+
 /* As root. */
 static int find_user(const char *name, struct identity *out, struct failure *why)
 {
+    errno = 0;
     const struct passwd *user = getpwnam(name);
 
+    if (!user && could_not_look())
+        return failure_errno(why, EX_OSERR, errno, "cannot look up user %s", name);
     if (!user)
         return failure_set(why, EX_CONFIG,
                            "user %s: there is no such user (make it with useradd --system %s)",
@@ -43,8 +52,11 @@ static int find_user(const char *name, struct identity *out, struct failure *why
 
 static int find_group(const char *name, gid_t *out, struct failure *why)
 {
+    errno = 0;
     const struct group *group = getgrnam(name);
 
+    if (!group && could_not_look())
+        return failure_errno(why, EX_OSERR, errno, "cannot look up group %s", name);
     if (!group)
         return failure_set(why, EX_CONFIG, "group %s: there is no such group", name);
     *out = group->gr_gid;

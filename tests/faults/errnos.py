@@ -71,7 +71,6 @@ ERRNOS = {
     "connect": ["ECONNREFUSED", "EAGAIN", "ENOENT", "EACCES", "EINTR"],
     "accept4": ["EINTR", "ECONNABORTED", "EPERM", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPROTO",
                 "ENETDOWN", "EINVAL", "EBADF"],
-    "recvfrom MSG_DONTWAIT": ["EINTR", "ENOMEM", "ECONNRESET"],  # of Unix sockets
     "recvfrom": ["EINTR", "ENOMEM", "ECONNRESET", "ETIMEDOUT"],
     "recvmsg": ["EINTR"],
     "sendto": ["EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "EPIPE", "ECONNRESET", "EPERM"],
@@ -115,10 +114,15 @@ ERRNOS = {
 }  # fmt: skip
 
 
-def errnos_of(call, arguments):
-    """The errnos for a call with these arguments, as strace writes them."""
+# Of a peer that is gone: only sessions have one that can go while all else lives.
+_PEER = {"EPIPE", "ECONNRESET", "ETIMEDOUT"}
+
+
+def errnos_of(process, call, arguments):
+    """The errnos for a process's call with these arguments, as strace writes them."""
     for key, errnos in ERRNOS.items():
         name, _, word = key.partition(" ")
         if name == call and word in arguments:
-            return errnos
+            lives = call in ("sendto", "recvfrom") and not process.startswith("session")
+            return [errno for errno in errnos if not (lives and errno in _PEER)]
     return []

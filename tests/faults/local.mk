@@ -12,9 +12,14 @@ tests_faults_listener_SOURCES = $(src_listener_listener_SOURCES) $(fault_sources
 tests_faults_listener_LDADD = $(src_listener_listener_LDADD)
 tests_faults_listener_LDFLAGS = $(AM_LDFLAGS) $(LISTENER_LDFLAGS) \
 	-Wl,--wrap=fork,--wrap=_Fork,--wrap=syscall,--wrap=malloc,--wrap=calloc,--wrap=realloc
-EXTRA_DIST += tests/faults/errnos.py tests/faults/life.py tests/faults/sweep.py
+EXTRA_DIST += tests/faults/errnos.py tests/faults/life.py tests/faults/sweep.py \
+	tests/faults/shortages.py
 
 .PHONY: faults
 faults: all $(fault_programs)
-	@echo '==== tests/faults/sweep.py'
-	@$(AM_TESTS_ENVIRONMENT) /usr/bin/python3 $(srcdir)/tests/faults/sweep.py $(FAULTS)
+	@$(AM_TESTS_ENVIRONMENT) status=0; \
+	echo '==== tests/faults/sweep.py'; \
+	/usr/bin/python3 $(srcdir)/tests/faults/sweep.py $(FAULTS) || status=1; \
+	echo '==== tests/faults/shortages.py'; \
+	/usr/bin/python3 $(srcdir)/tests/faults/shortages.py $(SHORTAGES) || status=1; \
+	exit $$status

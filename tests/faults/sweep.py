@@ -46,15 +46,14 @@ class Fault:
 class Site:
     """A place in the program: its calls, as numbers among all the process's calls of that name."""
 
-    def __init__(self, call, arguments):
-        self.errnos = errnos_of(call, arguments)
-        self.call, self.numbers = call, []
+    def __init__(self, call, errnos):
+        self.call, self.errnos, self.numbers = call, errnos, []
 
     def chosen(self):
         return sorted({*self.numbers[: SITE_MAX - 1], self.numbers[-1]})
 
 
-def sites_of(text):
+def sites_of(process, text):
     """What strace -k wrote of a process → its sites, by what identifies them."""
     sites, counts = {}, collections.Counter()
     for part in re.split(r"\n(?! > )", text):
@@ -70,7 +69,8 @@ def sites_of(text):
         if not place: # the dynamic loader, and libraries before main
             continue
         word = next((word for word in arguments.split(", ") if word.startswith(("F_", "SIOC"))), "")
-        sites.setdefault((call, word, place), Site(call, arguments)).numbers.append(counts[call])
+        site = Site(call, errnos_of(process, call, arguments))
+        sites.setdefault((call, word, place), site).numbers.append(counts[call])
     return sites
 
 
@@ -80,7 +80,7 @@ def record(plan):
     life = Life(PLANS[plan], tracer).run()
     fate = life.judge()
     assert fate == "served", (plan, fate, life.wrong, life.log.lines)
-    found = {process: sites_of(tracer.text(process)) for process in tracer.files}
+    found = {process: sites_of(process, tracer.text(process)) for process in tracer.files}
     life.remove()
     return found
 
