@@ -190,9 +190,9 @@ static void format_unix(const struct address *address, char *text, size_t size)
 
 static int asked = -1;
 
-void address_ask(int fd)
+void address_ask(int socket)
 {
-    asked = fd;
+    asked = socket;
 }
 
 static bool name_interface(unsigned int index, char name[IF_NAMESIZE])

@@ -23,11 +23,11 @@ struct confine_image {
     unsigned long token; /* as wide as an argument */
 };
 
-/* Puts on what the descriptor `image` holds: non-dumpable, no_new_privs, Landlock without any path
+/* Puts on what the descriptor `fd` holds: non-dumpable, no_new_privs, Landlock without any path
  * or port, the filter. A part that this kernel does not have, or that whoever started the daemon
  * forbids, is left out and named in `missing` ("landlock (ENOSYS), seccomp (EINVAL)"; empty: all is
  * there). Returns 0, or -1 when the image cannot be read or there is no memory. */
-int confine(int image, char *missing, size_t size, struct failure *why);
+int confine(int fd, char *missing, size_t size, struct failure *why);
 
 /* fork(2), kill(2) and sigqueue(3) of the process that called confine; not of its children. As long
  * as nobody has, they are just these. confine_fork knows nothing of threads, and tells of the

@@ -214,18 +214,23 @@ static const struct {
 #endif
 };
 
+static struct scmp_arg_cmp comparison(const struct check *check)
+{
+    return (struct scmp_arg_cmp){ .arg = check->argument,
+                                  .op = SCMP_CMP_MASKED_EQ,
+                                  .datum_a = check->mask,
+                                  .datum_b = check->value };
+}
+
 static int add(scmp_filter_ctx filter, const struct rule *rule, const struct check *also)
 {
     struct scmp_arg_cmp all[CHECKS_MAX + 1];
     unsigned int count = 0;
-    for (int i = 0; i <= CHECKS_MAX; i++) {
-        const struct check *check = i < CHECKS_MAX ? &rule->checks[i] : also;
-        if (check != NULL && check->mask != 0)
-            all[count++] = (struct scmp_arg_cmp){ .arg = check->argument,
-                                                  .op = SCMP_CMP_MASKED_EQ,
-                                                  .datum_a = check->mask,
-                                                  .datum_b = check->value };
-    }
+    for (int i = 0; i < CHECKS_MAX; i++)
+        if (rule->checks[i].mask != 0)
+            all[count++] = comparison(&rule->checks[i]);
+    if (also != NULL)
+        all[count++] = comparison(also);
     return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rule->call, count, all);
 }
 
