@@ -303,11 +303,12 @@ int sandbox_make(bool off, struct failure *why)
 
 const char *sandbox_call(uint32_t call, char *text, size_t size)
 {
-    char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)call - 1);
+    int number = (int)(call - 1);
+    char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
     if (name != NULL)
         snprintf(text, size, "%s", name);
     else
-        snprintf(text, size, "system call %d", (int)call - 1);
+        snprintf(text, size, "system call %d", number);
     free(name);
     return text;
 }

@@ -165,6 +165,7 @@ START_TEST(a_call_has_a_name_or_its_number)
     ck_assert_str_eq(sandbox_call(SYS_openat + 1, text, sizeof(text)), "openat");
     ck_assert_str_eq(sandbox_call(1000001, text, sizeof(text)), "system call 1000000");
     ck_assert_str_eq(sandbox_call(UINT32_MAX, text, sizeof(text)), "system call -2");
+    ck_assert_str_eq(sandbox_call(INT32_MAX + 1U, text, sizeof(text)), "system call 2147483647");
 }
 END_TEST
 
