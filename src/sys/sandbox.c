@@ -177,6 +177,8 @@ static const struct rule loose[] = {
     ANY(stat),
     ANY(lseek),
     ANY(pread64),
+    ANY(dup),
+    ANY(getdents),
     ANY(getdents64),
     ANY(mmap),
     ANY(mprotect),

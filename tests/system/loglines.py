@@ -316,7 +316,8 @@ def full_disk():
     if not IS_ROOT:
         raise Skip("only root can fill a file system of its own")
     with Daemon() as daemon:
-        daemon.announce("log dropped: ")
+        # And the line that was cut where the disk was full.
+        daemon.announce("log dropped: ", r"^f\w*:?( \w*)?$")
         disk = daemon.path("disk")
         os.mkdir(disk)
         private = ["unshare", "--mount", "--propagation=private", "sh", "-ec"]

@@ -238,8 +238,12 @@ def old_and_new():
             assert runs(daemon)
             daemon.expect("upgraded: from forkechod .* to forkechod ")
             assert exchange(port, b"new") == b"new"
-            titles = [process.title for process in daemon.processes("listener")]
-            assert sorted(titles)[-1] == "forkechod: listener echo [1/256] finishing", titles
+            wait_until(
+                "ps shows that the old one finishes",
+                lambda: "forkechod: listener echo [1/256] finishing"
+                in [process.title for process in daemon.processes("listener")],
+                1,
+            )
             assert daemon.processes("master")[0].pid == daemon.pid
             assert asks(client, b"as ever") == b"as ever"
         wait_until("the old listener has gone", lambda: len(daemon.processes("listener")) == 1)
