@@ -176,6 +176,7 @@ def send_storm(daemon, port, seconds, each_turn):
 @case_of_both("USR2 and HUP, both at once and again and again, lose no client", limit=60)
 def storm():
     with installed() as daemon:
+        daemon.announce("records dropped")  # a pool's, whose keepers come and go
         port = free_port()
         daemon.configure({"echo": on(port)})
         daemon.start()
