@@ -45,6 +45,8 @@ def process_tree():
         port = client.getsockname()[1]
         counted = "forkechod: master [2 services, 1 session]"
         wait_until("the client is counted", lambda: counted in machine.titles())
+        counted_below = "forkechod: listener echo [1/256]"
+        wait_until("and by its listener", lambda: counted_below in machine.titles())
         lines = machine.out("ps -e --forest -o user:12,args | grep '[f]orkechod: '").splitlines()
         users, shapes = zip(*(re.match(r"(\S+)( .*)", line).groups() for line in lines))
         assert set(users) == {"forkechod"}, lines
