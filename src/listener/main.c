@@ -133,7 +133,7 @@ static int be_nice(struct failure *why)
     int more = (int)listener->service->nice;
     errno = 0;
     if (more != 0 && nice(more) == -1 && errno != 0)
-        return failure_errno(why, EX_OSERR, errno, "cannot add %d to nice", more);
+        return failure_errno(why, EX_OSERR, errno, "cannot add nice %d", more);
     return 0;
 }
 
