@@ -163,7 +163,8 @@ static int read_service(struct json *json, void *context)
     struct document_service *service = &services[document->service_count++];
     *service = (struct document_service){ 0 };
     int result = json_object(json, &shape, service);
-    sum_refused(service);
+    if (result == 0)
+        sum_refused(service);
     return result;
 }
 

@@ -181,6 +181,7 @@ _Noreturn void command_wait(int pipe, pid_t middle, const sigset_t *open)
         report.status = EX_OSERR;
         tell_death(&wait);
     }
+    free(text);
     waitpid(middle, NULL, WNOHANG);
     _exit(wait.stopped ? 128 + wait.stopped : report.status);
 }
