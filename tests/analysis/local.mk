@@ -1,6 +1,7 @@
 # What people do not run each time, and ./runtests does: HACKING.md says what for.
 EXTRA_DIST += doc/coverage.md .clang-tidy tests/analysis/analyse.sh tests/analysis/cppcheck-suppressions \
-	tests/analysis/coverage.h tests/analysis/coverage.sh
+	tests/analysis/coverage.h tests/analysis/coverage.sh tests/analysis/memcheck.py \
+	tests/analysis/valgrind-suppressions
 
 ANALYSERS = gcc_analyzer clang_tidy cpp_check
 analyse: $(BUILT_SOURCES)
@@ -20,4 +21,10 @@ coverage:
 	TEST_SANDBOX=off $(MAKE) $(AM_MAKEFLAGS) check >coverage.log 2>&1 || :
 	find src -name '*.gcda' -empty -exec rm {} +
 	$(srcdir)/tests/analysis/coverage.sh $(srcdir)
-.PHONY: analyse coverage
+
+# After ./configure --disable-static-listener: valgrind takes the place of a libc that is shared.
+memcheck:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS=
+	top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' \
+		/usr/bin/python3 $(srcdir)/tests/analysis/memcheck.py $(unit_tests)
+.PHONY: analyse coverage memcheck
