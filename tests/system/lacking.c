@@ -20,8 +20,9 @@ static int forbid(scmp_filter_ctx filter, char *call)
     if (number != NULL)
         *number = '\0';
     if (strcmp(call, "seccomp") == 0)
-        return seccomp_rule_add(filter, SCMP_ACT_ERRNO(error), SCMP_SYS(prctl), 1,
-                                SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP));
+        return seccomp_rule_add_array(
+            filter, SCMP_ACT_ERRNO(error), SCMP_SYS(prctl), 1,
+            &(struct scmp_arg_cmp){ .op = SCMP_CMP_EQ, .datum_a = PR_SET_SECCOMP });
     return seccomp_rule_add(filter, SCMP_ACT_ERRNO(error), seccomp_syscall_resolve_name(call), 0);
 }
 

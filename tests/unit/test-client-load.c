@@ -195,7 +195,7 @@ static int parse(char **words, struct bench_options *out, struct failure *why)
     return bench_options_parse(count, words, out, why);
 }
 
-#define WORD(text)           ((char[]){ text })
+#define WORD(text)           ((char *)text)
 #define PARSE(out, why, ...) parse((char *[]){ WORD("bench"), __VA_ARGS__, NULL }, out, why)
 
 START_TEST(what_is_not_given_depends_on_the_mode)
