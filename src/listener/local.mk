@@ -16,7 +16,7 @@ src_listener_listener_SOURCES = \
 	src/listener/refuse.c \
 	src/listener/slots.c \
 	src/listener/worker.c
-src_listener_listener_LDFLAGS = $(AM_LDFLAGS) $(LISTENER_LDFLAGS)
+src_listener_listener_LDFLAGS = $(HARDEN_LDFLAGS) $(LISTENER_LDFLAGS)
 src_listener_listener_LDADD = \
 	src/session/libsession.a \
 	src/status/libstatus.a \
