@@ -68,11 +68,17 @@ void title_init(int argc, char **argv)
     memset(start + end, 0, size - end);
 }
 
-/* Whatever the last title left behind its end goes: all is zero behind the first zero. */
-static void end_at(size_t end)
+/* All is zero behind the first zero, so that this is where the last title ended. */
+static size_t last_end(void)
 {
-    for (; end < title.room && title.text[end]; end++)
-        title.text[end] = '\0';
+    return strnlen(title.text, title.room);
+}
+
+/* Whatever the last title left behind the end of this one goes. */
+static void end_at(size_t end, size_t last)
+{
+    if (last > end)
+        memset(title.text + end, 0, last - end);
 }
 
 void title_set(const char *format, ...)
@@ -81,18 +87,18 @@ void title_set(const char *format, ...)
 
     if (title.room < 2)
         return;
+    size_t last = last_end();
     va_start(arguments, format);
     int length = vsnprintf(title.text, title.room, format, arguments);
     va_end(arguments);
-    size_t end = length < 0 ? 0 : (size_t)length;
-    end_at(end < title.room ? end : title.room - 1);
+    end_at(length < 0 ? 0 : (size_t)length, last);
 }
 
 void title_put(const char *text)
 {
-    size_t end = 0;
+    size_t end = 0, last = last_end();
 
     for (; end + 1 < title.room && text[end]; end++)
         title.text[end] = text[end];
-    end_at(end);
+    end_at(end, last);
 }

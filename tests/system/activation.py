@@ -152,7 +152,7 @@ def for_another():
 @case("no variable of the service manager reaches listeners and sessions")
 def variables_end_here():
     with Daemon() as daemon, listening(free_port()) as server:
-        daemon.configure({"echo": {}})
+        daemon.configure({"echo": daemon.visible()})
         daemon.start(**passing({"echo": [server]}, WATCHDOG_USEC="9000000", WATCHDOG_PID="own"))
         with connect(server.getsockname()[1]) as client:
             assert asks(client, b"hello") == b"hello"

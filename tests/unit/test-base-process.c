@@ -147,6 +147,7 @@ START_TEST(ps_shows_the_title)
 {
     static char shown[65536], huge[65536];
 
+    size_t room = read_file("/proc/self/cmdline", shown, sizeof shown);
     setenv("FORKECHOD_TEST", "still here", 1);
     title_init(test_argc, test_argv);
     ck_assert_str_eq(getenv("FORKECHOD_TEST"), "still here");
@@ -159,6 +160,13 @@ START_TEST(ps_shows_the_title)
     title_set("forkechod: x");
     read_file("/proc/self/cmdline", shown, sizeof shown);
     ck_assert_str_eq(shown, "forkechod: x");
+
+    /* Up to the end of argv, and then less: nothing of the long one is left. */
+    title_set("%.*s", (int)room - 2, "a long title, longer than the words that this program has");
+    title_set("b");
+    ck_assert_uint_eq(read_file("/proc/self/cmdline", shown, sizeof shown), room);
+    for (size_t i = 1; i < room; i++)
+        ck_assert_int_eq(shown[i], 0);
 
     memset(huge, 'a', sizeof huge - 1);
     title_set("%s", huge);
