@@ -14,7 +14,8 @@ tests_bench_bare_pool_LDFLAGS =
 tests_bench_bare_single_SOURCES = tests/bench/bare-single.c tests/bench/bare.h
 tests_bench_bare_single_CFLAGS = $(WARN_CFLAGS)
 tests_bench_bare_single_LDFLAGS =
-EXTRA_DIST += tests/bench/bench.py tests/bench/figures.py tests/bench/plots.py tests/bench/servers.py
+EXTRA_DIST += doc/benchmarks.md doc/benchmarks/cpu.svg doc/benchmarks/held.svg doc/benchmarks/latency.svg \
+	doc/benchmarks/memory.svg doc/benchmarks/rate.svg tests/bench/bench.py tests/bench/figures.py tests/bench/plots.py tests/bench/servers.py
 
 .PHONY: bench
 bench: all $(bench_programs)
