@@ -96,7 +96,7 @@ int children_fork(struct listener *listener, int fd, const struct address *clien
     address_format_peer(client, listener->service->log_address, text, sizeof(text));
     board_slot_open(&listener->board, slot, listener->block_index, text, clock_us());
     child.turn = listener->board.slot[slot].turn;
-    session_title(listener->plan, client, title);
+    session_title(listener->plan, text, title);
     const struct session_plan *plan = listener->plan;
     struct board_session *row = &listener->board.session[slot];
     child.pid = confine_fork(CHILD_ENDED);

@@ -222,7 +222,7 @@ static void serve(struct worker *worker, int fd, const struct address *client, c
     serving = worker->row;
     if (atomic_load_explicit(&listener->pool.shared->tell, memory_order_relaxed) >= TELL_STARTS)
         report_start(worker, text);
-    session_title(listener->plan, client, title);
+    session_title(listener->plan, text, title);
     title_put(title);
     enum session_end end = session_serve(fd, client, listener->plan, worker->row, &counts);
     report_end(worker, text, &counts, end, since_us);

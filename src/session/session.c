@@ -44,15 +44,10 @@ void session_prepare_socket(int fd, const struct service *service)
     sockets_prepare_streams(fd, &settings);
 }
 
-void session_title(const struct session_plan *plan, const struct address *client, char *title)
+void session_title(const struct session_plan *plan, const char *client, char *title)
 {
-    bool known = client->socket.any.sa_family != AF_UNSPEC;
-    char text[ADDRESS_TEXT_MAX];
-
-    address_format_peer(client, known ? plan->service.log_address : ADDRESS_NONE, text,
-                        sizeof text);
     snprintf(title, SESSION_TITLE_MAX, "forkechod: session %s %s", plan->service.service_name,
-             text);
+             client);
 }
 
 static void show(const struct stream *stream, enum board_activity activity)
@@ -184,7 +179,7 @@ enum session_end session_serve_standard(const struct session_plan *plan, struct 
     struct stream stream = { .in = STDIN_FILENO, .out = STDIN_FILENO, .is_socket = true };
     struct address client = { .kind = ADDRESS_SOCKET };
     socklen_t size = sizeof client.socket;
-    char title[SESSION_TITLE_MAX];
+    char text[ADDRESS_TEXT_MAX], title[SESSION_TITLE_MAX];
 
     signal(SIGPIPE, SIG_IGN);
     if (getpeername(stream.in, &client.socket.any, &size) == 0) {
@@ -197,7 +192,10 @@ enum session_end session_serve_standard(const struct session_plan *plan, struct 
     make_blocking(stream.in);
     make_blocking(stream.out);
     session_prepare_socket(stream.in, &plan->service);
-    session_title(plan, &client, title);
+    bool known = client.socket.any.sa_family != AF_UNSPEC;
+    address_format_peer(&client, known ? plan->service.log_address : ADDRESS_NONE, text,
+                        sizeof text);
+    session_title(plan, text, title);
     title_put(title);
     enum session_end end = serve(&stream, &client, plan);
     if (counts)

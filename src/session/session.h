@@ -34,8 +34,9 @@ void session_plan(struct session_plan *plan, const struct service *service,
 
 enum { SESSION_TITLE_MAX = 192 };
 
-/* Writes the title of the client's session, in SESSION_TITLE_MAX bytes. */
-void session_title(const struct session_plan *plan, const struct address *client, char *title);
+/* Writes the title of a session, in SESSION_TITLE_MAX bytes; `client` as address_format_peer has
+ * it. */
+void session_title(const struct session_plan *plan, const char *client, char *title);
 
 /* Serves the client on `fd` and closes it: socket options that were not inherited from the
  * listening socket (a Unix socket's), handler, lingering close, hold_process. Returns why it ended.

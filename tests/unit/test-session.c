@@ -59,10 +59,11 @@ static void be_a_listener(void)
 
 static void start(struct talk *talk, const struct address *client)
 {
-    char title[SESSION_TITLE_MAX];
+    char text[ADDRESS_TEXT_MAX], title[SESSION_TITLE_MAX];
 
     session_plan(&plan, &service, NULL);
-    session_title(&plan, client, title);
+    address_format_peer(client, service.log_address, text, sizeof text);
+    session_title(&plan, text, title);
     talk->pid = fork();
     ck_assert_int_ge(talk->pid, 0);
     if (talk->pid == 0) {
