@@ -86,6 +86,27 @@ def asks(client, data):
     return read_exactly(client, len(data))
 
 
+def connected(crowd, where, count=1, source=None):
+    """Clients that are being served, and stay until the crowd leaves."""
+    clients = [crowd.enter_context(connect(where, source)) for _ in range(count)]
+    for client in clients:
+        assert asks(client, b"hello") == b"hello"
+    return clients
+
+
+def crowd_of(crowd, where, count):
+    """The same, each with a text of his own."""
+    clients = [crowd.enter_context(connect(where)) for _ in range(count)]
+    expect_answers(clients)
+    return clients
+
+
+def expect_answers(clients):
+    for number, client in enumerate(clients):
+        text = b"client %d" % number
+        assert asks(client, text) == text
+
+
 def is_refused(where):
     """True when nothing listens there."""
     try:
@@ -115,22 +136,20 @@ class Result:
         )
 
 
-class Load:
-    """A load in a process of its own."""
+class Program:
+    """A program of clients in a process of its own, which ends when nobody writes to it any more."""
 
-    def __init__(self, mode, where, count):
-        where = f"127.0.0.1:{where}" if isinstance(where, int) else where
+    def __init__(self, *words):
         self.process = subprocess.Popen(
-            [sys.executable, __file__, mode, where, str(count)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        if mode == "steady":
-            assert self.process.stdout.readline() == b"begun\n"
 
-    def finish(self):
-        """Ends a steady load, waits for any other; returns its Result."""
-        return Result(self.process.communicate()[0])
+    def await_begin(self):
+        assert self.process.stdout.readline() == b"begun\n"
+
+    def end(self):
+        """Returns what it has printed."""
+        return self.process.communicate()[0]
 
     def __enter__(self):
         return self
@@ -140,6 +159,20 @@ class Load:
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
+
+
+class Load(Program):
+    """A load in a process of its own."""
+
+    def __init__(self, mode, where, count):
+        where = f"127.0.0.1:{where}" if isinstance(where, int) else where
+        super().__init__(__file__, mode, where, str(count))
+        if mode == "steady":
+            self.await_begin()
+
+    def finish(self):
+        """Ends a steady load, waits for any other; returns its Result."""
+        return Result(self.end())
 
 
 class _Client:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-from clients import Load, asks, connect, exchange, is_refused, read_to_end
+from clients import Load, asks, connect, connected, exchange, is_refused, read_to_end
 from harness import FORKECHOCTL, IS_ROOT, Daemon, free_port, ordinary
 from manager import listening
 from processes import wait_until
@@ -76,13 +76,6 @@ def sessions_of(daemon, service="echo"):
 
 def name_of(client):
     return "%s:%d" % client.getsockname()[:2]
-
-
-def crowd_of(crowd, where, count, source=None):
-    clients = [crowd.enter_context(connect(where, source)) for _ in range(count)]
-    for client in clients:
-        assert asks(client, b"hello") == b"hello"
-    return clients
 
 
 def is_ended(client):
@@ -192,7 +185,7 @@ def permissions():
 def pause():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = serve(daemon)
-        (old,) = crowd_of(crowd, port, 1)
+        (old,) = connected(crowd, port, 1)
         assert "paused" in expect_ok(daemon, "pause echo")[0]
         daemon.expect(f"paused: service echo, {ASKED}")
         wait_until(
@@ -261,7 +254,7 @@ def drain():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         other = free_port()
         port = serve(daemon, {"upper": {"listen": f"127.0.0.1:{other}", "handler": "upper"}})
-        (old,) = crowd_of(crowd, port, 1)
+        (old,) = connected(crowd, port, 1)
         upper = daemon.listener("upper")
         expect_ok(daemon, "pause echo")
         waiting = crowd.enter_context(connect(port))
@@ -292,7 +285,7 @@ def drain():
 def drain_and_resume():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = serve(daemon)
-        clients = crowd_of(crowd, port, 2)
+        clients = connected(crowd, port, 2)
         for _ in range(10):
             expect_ok(daemon, "drain echo")
             expect_ok(daemon, "resume echo")
@@ -341,7 +334,7 @@ def during_reload():
 def kill():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = serve(daemon)
-        clients = crowd_of(crowd, port, 6)
+        clients = connected(crowd, port, 6)
         rows = sessions_of(daemon)
         ids = [rows[name_of(client)]["id"] for client in clients]
         assert expect_ok(daemon, f"kill {ids[1]} {ids[4]}") == ["sessions told to end: 2"]
@@ -354,7 +347,7 @@ def kill():
                 assert asks(client, b"still") == b"still"
         daemon.wait_sessions(4, "echo")
         # The slots have new clients: the old names are nobody's.
-        newer = crowd_of(crowd, port, 2)
+        newer = connected(crowd, port, 2)
         lines = ask(daemon, f"kill {ids[1]} {ids[4]} 4000000000-1 {ids[0]}")
         assert lines[0] == "rejected" and len(lines) == 4, lines
         assert all("there is no such session" in line for line in lines[1:]), lines
@@ -372,7 +365,7 @@ def kill():
 def kill_twice():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = serve(daemon)
-        (client,) = crowd_of(crowd, port, 1)
+        (client,) = connected(crowd, port, 1)
         (pid,) = daemon.sessions("echo")
         daemon.kill(pid, signal.SIGSTOP)
         row = sessions_of(daemon)[name_of(client)]
@@ -387,7 +380,7 @@ def kill_orphans():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         daemon.announce("listener died")
         port = serve(daemon)
-        clients = crowd_of(crowd, port, 3)
+        clients = connected(crowd, port, 3)
         # A listener may be behind its sessions: who has answered is perhaps not written down yet.
         wait_until("all are noted", lambda: all(r["pid"] for r in sessions_of(daemon).values()))
         daemon.kill(daemon.listener())
@@ -410,10 +403,10 @@ def kill_client():
         configure(daemon, port, {"local": {"listen": f"unix:{local}"}},
                   listen=f"127.0.0.1:{port} [::1]:{port}")
         daemon.start()
-        ours = crowd_of(crowd, port, 3, "127.0.0.2")
-        near = crowd_of(crowd, port, 1, "127.0.0.21")
-        six = crowd_of(crowd, f"[::1]:{port}", 2)
-        unix = crowd_of(crowd, f"unix:{local}", 2)
+        ours = connected(crowd, port, 3, "127.0.0.2")
+        near = connected(crowd, port, 1, "127.0.0.21")
+        six = connected(crowd, f"[::1]:{port}", 2)
+        unix = connected(crowd, f"unix:{local}", 2)
         for request in "127.0.0.3", "127.0.0.2:1", "::2":
             assert ask(daemon, f"kill-client {request}")[0] == "rejected"
         for request in "127.0.0", "7", "localhost", "[::1", "127.0.0.2:", "unix:/x", "1.2.3.4.5":
@@ -441,7 +434,7 @@ def kill_masked():
             port = free_port()
             configure(daemon, port, options={"log_address": view})
             daemon.reload() if daemon.pid else daemon.start()
-            (client,) = crowd_of(crowd, port, 1)
+            (client,) = connected(crowd, port, 1)
             expect_error(daemon, "kill-client 127.0.0.1", "log_address", "kill by ID")
             assert asks(client, b"still") == b"still"
 
@@ -450,7 +443,7 @@ def kill_masked():
 def kill_many():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = serve(daemon, instances=600)
-        clients = crowd_of(crowd, port, 500)
+        clients = connected(crowd, port, 500)
         assert expect_ok(daemon, "kill-client 127.0.0.1") == ["sessions of 127.0.0.1 told to end: 500"]
         for client in clients:
             assert is_ended(client)

@@ -15,12 +15,11 @@ import json
 import random
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
 
-from clients import asks, connect, exchange, read_exactly
+from clients import Program, asks, connect, exchange, read_exactly
 from tap import scaled
 
 PATIENCE = 15  # seconds that a client waits for any one step
@@ -171,30 +170,17 @@ class Talk:
         return f"{kinds}; {len(self.failures)} failed; slowest of the short ones {slowest:.2f} s"
 
 
-class Crowd:
+class Crowd(Program):
     """A crowd in a process of its own: `places` are services by name, with where they listen; who
     talks once a second stays for `hold` seconds at most."""
 
     def __init__(self, places, hold=40):
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, json.dumps(places), str(hold)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self.process.stdout.readline() == b"begun\n"
+        super().__init__(__file__, json.dumps(places), str(hold))
+        self.await_begin()
 
     def finish(self):
         """Nobody new comes, and everybody leaves."""
-        return Talk(self.process.communicate()[0])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        return Talk(self.end())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from clients import Load, asks, connect, exchange, is_refused
+from clients import Load, asks, connect, crowd_of, exchange, expect_answers, is_refused
 from harness import IS_ROOT, Daemon, free_port
 from processes import daemon_processes, descriptors, reap_orphans, status, wait_until
 from tap import Skip, case, covers, note, run, scaled
@@ -32,19 +32,6 @@ def open_descriptors(daemon):
     except PermissionError:
         assert not IS_ROOT
         return []
-
-
-def crowd_of(crowd, port, count):
-    """Clients that are being served, and stay until the crowd leaves."""
-    clients = [crowd.enter_context(connect(port)) for _ in range(count)]
-    expect_answers(clients)
-    return clients
-
-
-def expect_answers(clients):
-    for number, client in enumerate(clients):
-        text = b"client %d" % number
-        assert asks(client, text) == text
 
 
 def kill_listener(daemon):

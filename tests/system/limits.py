@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 
-from clients import asks, connect, exchange, read_to_end
+from clients import asks, connect, connected, exchange, read_to_end
 from harness import BUILD, Daemon, free_port
 from manager import listening, passing
 from models import case_of_both
@@ -35,14 +35,6 @@ def configure(daemon, port, where="127.0.0.1", options=None, **keys):
     if "instances" in keys:
         keys["start_servers"] = keys["instances"]
     daemon.configure({"echo": dict({"listen": f"{where}:{port}"}, **keys)}, daemon=options)
-
-
-def connected(crowd, where, count=1, source=None):
-    """Clients that are being served, and stay until the crowd leaves."""
-    clients = [crowd.enter_context(connect(where, source)) for _ in range(count)]
-    for client in clients:
-        assert asks(client, b"hello") == b"hello"
-    return clients
 
 
 def answer(where, source=None, data=b"hello"):

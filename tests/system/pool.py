@@ -10,7 +10,16 @@ import socket
 import subprocess
 import time
 
-from clients import Load, asks, connect, exchange, is_refused, read_to_end
+from clients import (
+    Load,
+    asks,
+    connect,
+    crowd_of,
+    exchange,
+    expect_answers,
+    is_refused,
+    read_to_end,
+)
 from harness import BUILD, SOURCE, Daemon, free_port, section
 from processes import status, wait_exit, wait_until
 from shown import Shown
@@ -63,19 +72,6 @@ def worker_of(daemon, client):
     """Who serves a client."""
     (pid,) = [pid for pid, name in pool(daemon).items() if name == name_of(client)]
     return pid
-
-
-def crowd_of(crowd, port, count):
-    """Clients that are being served, and stay until the crowd leaves."""
-    clients = [crowd.enter_context(connect(port)) for _ in range(count)]
-    expect_answers(clients)
-    return clients
-
-
-def expect_answers(clients):
-    for number, client in enumerate(clients):
-        text = b"client %d" % number
-        assert asks(client, text) == text
 
 
 def is_cut(client):

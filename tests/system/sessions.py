@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 
-from clients import asks, connect, exchange, is_refused, read_exactly
+from clients import asks, connect, connected, exchange, is_refused, read_exactly
 from harness import Daemon, free_port
 from processes import daemon_processes, wait_until
 from tap import case, covers, run
@@ -22,13 +22,6 @@ def serve(daemon, **keys):
     daemon.configure({"echo": dict({"listen": f"127.0.0.1:{port}"}, **keys)})
     daemon.start()
     return port
-
-
-def connected(crowd, port, count):
-    clients = [crowd.enter_context(connect(port)) for _ in range(count)]
-    for client in clients:
-        assert asks(client, b"hello") == b"hello"
-    return clients
 
 
 @covers("F14", "F24")
