@@ -125,6 +125,10 @@ int bench_run(int argc, char **argv)
         return EXIT_NO_SERVICE;
     }
     close(fd);
+    if (options.plan.sources && !link_has_sources(&peer.address)) {
+        warnx("-S is for a server on a loopback address of IPv4, and %s is none", peer.text);
+        return EXIT_NO_SERVICE;
+    }
     options.plan.server = &peer.address;
     return run(&options, &peer);
 }

@@ -31,6 +31,7 @@ const char *const bench_mode_names[LOAD_MODE_COUNT] = {
     OPTION('s', "size", "SIZE", "bytes of a request (64; stream: 64K)")                            \
     OPTION('i', "interval", "TIME", "hold: how often each connection is used (10s)")               \
     OPTION('r', "rate", "N", "begin N requests a second, whether the last are answered or not")    \
+    OPTION('S', "sources", "N", "connect from N loopback addresses in turn, from 127.0.0.1 on")    \
     OPTION('w', "warmup", "TIME", "do not count what begins in the first TIME (0)")                \
     OPTION('W', "timeout", "TIME", "give up a request after TIME without a byte (5s; 0: never)")   \
     OPTION('j', "json", "", "print the result as one JSON object")                                 \
@@ -105,6 +106,10 @@ static int take_number(int letter, const char *value, struct bench_options *out,
         break;
     case 'r':
         wrong = text_parse_count(value, 1, RATE_LIMIT, &plan->rate, hint);
+        break;
+    case 'S':
+        wrong = text_parse_count(value, 1, LINK_SOURCES_MAX, &number, hint);
+        plan->sources = (unsigned int)number;
         break;
     case 's':
         wrong = text_parse_size(value, 1, SIZE_LIMIT, &number, hint);

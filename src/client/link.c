@@ -10,15 +10,9 @@
 
 #include "client/pattern.h"
 
-enum { LAST_SOURCE = 254 };
-
-/* Only a loopback address of IPv4 has many of ours opposite to it. */
-static bool may_change_source(const struct route *route)
+bool link_has_sources(const struct address *server)
 {
-    const struct address *server = route->server;
-
-    return server->socket.any.sa_family == AF_INET && address_is_local(server) &&
-           route->source < LAST_SOURCE;
+    return server->socket.any.sa_family == AF_INET && address_is_local(server);
 }
 
 /* Returns 0 or -errno; the port is chosen by connect(2), which knows that one port can serve many
@@ -57,7 +51,10 @@ int link_open(struct link *link, struct route *route, uint64_t number)
     bool connecting = false;
     int fd;
 
-    while ((fd = begin(route, &connecting)) == -EADDRNOTAVAIL && may_change_source(route))
+    if (route->sources)
+        route->source = route->source % route->sources + 1;
+    while ((fd = begin(route, &connecting)) == -EADDRNOTAVAIL && link_has_sources(route->server) &&
+           route->source < LINK_SOURCES_MAX)
         route->source += route->source ? 1 : 2; /* the system's own choice is 127.0.0.1 */
     if (fd < 0)
         return fd;

@@ -40,7 +40,8 @@ struct link {
 /* The server, and which of our own addresses connects to it. */
 struct route {
     const struct address *server;
-    unsigned int source; /* 0: the system's choice; else the last byte of 127.0.0.x */
+    unsigned int sources; /* of them in turn; 0: one, until its ports have run out */
+    unsigned int source;  /* 0: the system's choice; else the last byte of 127.0.0.x */
 };
 
 /* Why it failed. */
@@ -51,7 +52,13 @@ struct link_failure {
     unsigned char wanted, came;
 };
 
-/* Begins to connect. Where the ports of one of our loopback addresses have run out it goes on to
+enum { LINK_SOURCES_MAX = 254 };
+
+/* Whether we have more than one address to connect to the server from: its own is one of IPv4's
+ * loopback. */
+bool link_has_sources(const struct address *server);
+
+/* Begins to connect, from the route's next address. Where the ports of one of our loopback addresses have run out it goes on to
  * the next. Returns 0 or -errno: -EADDRNOTAVAIL when no address has a port left, -EAGAIN when the
  * queue of a Unix socket is full and it should be tried again. */
 int link_open(struct link *link, struct route *route, uint64_t number);

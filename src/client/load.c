@@ -231,7 +231,7 @@ int load_run(const struct load_plan *plan, const volatile sig_atomic_t *stop, lo
         .plan = plan,
         .out = out,
         .why = why,
-        .route.server = plan->server,
+        .route = { .server = plan->server, .sources = plan->sources },
         .opening = plan->mode == LOAD_HOLD,
         .epoll = -1,
         .timer = -1,

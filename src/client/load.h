@@ -33,6 +33,7 @@ struct load_plan {
     uint64_t timeout_us;      /* without progress; 0: never */
     uint64_t rate;            /* requests a second in all; 0: the next when the last is done */
     size_t size;              /* bytes of a request, at least 1 */
+    unsigned int sources;     /* struct route */
 };
 
 struct load_result {

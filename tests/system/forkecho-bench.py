@@ -213,6 +213,17 @@ def holds():
         assert result["requests"] >= 120 and not failures(result), result
 
 
+@case("connections come from as many addresses as was said, in turn")
+def sources():
+    with echo() as (daemon, where):
+        measure("crr", "-n", 6, "-S", 3, *where)
+        for last in 1, 2, 3:
+            # One more only looked which address answers.
+            daemon.expect(rf"session end: echo 127\.0\.0\.{last}:", 3 if last == 1 else 2)
+        done = bench("crr", "-n", 6, "-S", 3, "::1", where[1])
+        assert done.returncode == 2 and "loopback address of IPv4" in done.stderr, done
+
+
 @case("hold: a number that the server does not take is not waited for")
 def holds_too_many():
     with echo(instances=5, over_limit="refuse") as (daemon, where):
