@@ -11,6 +11,9 @@
 
 enum { WORDS = 4, NOBODY = 0, WAYS = 8, LIVE_BITS = 24 };
 
+/* Around a page that is read the kernel maps so many bytes of those that are there already. */
+enum { TOUCHED = 65536 };
+
 #define LIVE_MASK ((UINT64_C(1) << LIVE_BITS) - 1)
 
 /* One source: the tag of its network above, its sessions below; 0: never used. The tags of a set's
@@ -72,6 +75,13 @@ void sources_free(struct sources *sources)
         return;
     private_free(sources->entries, size_of(sources));
     private_free(sources, sizeof *sources);
+}
+
+void sources_touch(const struct sources *sources)
+{
+    const volatile unsigned char *bytes = (const volatile unsigned char *)sources->entries;
+    for (size_t i = 0; i < size_of(sources); i += TOUCHED)
+        (void)bytes[i];
 }
 
 /* Multilinear hashing (Lemire and Kaser 2014, "Strongly universal string hashing is fast"): without

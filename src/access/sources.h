@@ -25,6 +25,10 @@ struct sources *sources_new(size_t room, unsigned int prefix_v4, unsigned int pr
                             unsigned int per_source, const struct rate *rate, bool shared);
 void sources_free(struct sources *sources);
 
+/* Gets a shared table into the page tables of the process, which fork(2) has left out, before it is
+ * used while somebody waits. */
+void sources_touch(const struct sources *sources);
+
 /* Counts a new session of `client` (un-mapped), or says why not; then nothing is counted. *entry
  * gets what sources_leave wants: 0 for a client that is not counted (Unix peers). */
 enum source_verdict sources_enter(struct sources *sources, const struct address *client,

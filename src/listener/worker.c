@@ -366,6 +366,23 @@ static void wait_and_take(struct worker *worker)
         worker->left = 0;
 }
 
+/* What the first client would meet as page faults while he waits: shared memory, of which fork(2)
+ * copies no page tables, and the program's text. */
+static void rehearse(const struct worker *worker)
+{
+    const struct listener *listener = worker->listener;
+    struct address nobody = { .kind = ADDRESS_SOCKET };
+    char text[ADDRESS_TEXT_MAX], title[SESSION_TITLE_MAX];
+
+    nobody.socket.v4.sin_family = AF_INET;
+    nobody.socket.v4.sin_port = UINT16_MAX;
+    nobody.length = sizeof(nobody.socket.v4);
+    address_format_peer(&nobody, listener->service->log_address, text, sizeof(text));
+    session_title(listener->plan, text, title);
+    atomic_load_explicit(&listener->pool.shared->early[0], memory_order_relaxed);
+    sources_touch(listener->sources);
+}
+
 _Noreturn void worker_main(struct listener *listener, uint32_t slot)
 {
     static struct worker worker;
@@ -378,6 +395,7 @@ _Noreturn void worker_main(struct listener *listener, uint32_t slot)
     take_signals();
     if (!watch(&worker))
         _exit(SESSION_SYSTEM);
+    rehearse(&worker);
     show_idle(&worker);
     board_session_update(worker.row, SESSION_WAITING, clock_us(), 0, 0, 0);
     while (worker.left > 0)
