@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import os
 import platform
+import statistics
 import sys
 
 SOURCE = os.environ["top_srcdir"]
@@ -19,6 +20,7 @@ sys.path.insert(0, os.path.join(SOURCE, "tests/system"))
 import plots
 from figures import (
     cpu_a_gigabyte,
+    cpu_a_request,
     holding,
     in_turns,
     load,
@@ -188,10 +190,15 @@ def held(run):
     def at(server, count):
         def measure():
             with holding(server, count):
-                return crr(run)(server)
+                result = run.load(server, "crr", "-c", 8)
+            if server.name == "forkechod":
+                costs.setdefault(count, []).append(cpu_a_request(result))
+                for name, share in result["kernel"].items():
+                    kernel.setdefault((name, count), []).append(share)
+            return rate(result)
         return measure
 
-    series = {}
+    series, costs, kernel = {}, {}, {}
     for make in (lambda: Forkechod(**MANY), lambda: bare("fork")):
         with make() as server:
             names = {f"{count} held": at(server, count) for count in counts}
@@ -199,6 +206,16 @@ def held(run):
         series[server.name] = [(count, comparison.median(f"{count} held")) for count in counts]
         if server.name == "forkechod":
             run.conclude(comparison, "requests/s", f"{counts[-1]} held", "100 held")
+    few, many = counts[0], counts[-1]
+    ratio = statistics.median(costs[many]) / statistics.median(costs[few])
+    note = (f"With {many} held connections, a request costs forkechod {ratio:.2f} × the processor time "
+            f"that it costs with {few}")
+    for (name, count), shares in kernel.items():
+        share, before = statistics.median(shares), statistics.median(kernel[name, few])
+        if count == many and share > before + 0.1:
+            note += (f"; {name}, a thread of the kernel's, took {share:.2f} of a processor beside it "
+                     f"({before:.2f} with {few})")
+    run.notes.append(note)
     run.plots["held"] = plots.lines(
         "Connections a second while others are held", series, "connections held", "requests/s")
 

@@ -1,25 +1,44 @@
 """Measuring: loads on servers, in turns, and what their figures say of each other."""
 
+import collections
 import contextlib
 import json
+import re
 import signal
 import statistics
 import subprocess
+import time
 
+import processes
 from servers import FORKECHO
+
+KTHREADD = 2
+
+
+def kernel_seconds():
+    """Processor time of the kernel's threads, by what they are for."""
+    found = collections.Counter()
+    for thread in processes.descendants(KTHREADD):
+        found[re.split("[./:]", thread.comm)[0]] += processes.cpu_seconds(thread.pid)
+    return found
 
 
 def load(server, mode, *options, may_fail=False):
-    """One run of `forkecho bench`: its JSON, and the server's processor time beside it."""
-    before = server.cpu_seconds()
+    """One run of `forkecho bench`: its JSON, and beside it the processor time of the server and what
+    the kernel's threads took of one processor."""
+    before, kernel, begin = server.cpu_seconds(), kernel_seconds(), time.monotonic()
     done = subprocess.run(
-        [FORKECHO, "bench", mode, "--json", *map(str, options), *server.where],
+        [FORKECHO, "bench", mode, "--json", "-S", "250", *map(str, options), *server.where],
         capture_output=True,
         text=True,
     )
     if done.returncode not in ((0, 1) if may_fail else (0,)):
         raise RuntimeError(f"{server.name}, {mode}: {done.stderr}{done.stdout[-1500:]}")
     result = json.loads(done.stdout)
+    took = time.monotonic() - begin
+    result["kernel"] = {
+        name: (seconds - kernel[name]) / took for name, seconds in kernel_seconds().items()
+    }
     result["cpu_s"] = server.cpu_seconds() - before
     return result
 
@@ -30,6 +49,10 @@ def rate(result):
 
 def p50(result):
     return result["latency_us"]["p50"]
+
+
+def cpu_a_request(result):
+    return result["cpu_s"] / (result["requests_per_s"] * result["seconds"])
 
 
 def cpu_a_gigabyte(result):
@@ -43,9 +66,11 @@ def refused_rate(result):
 
 @contextlib.contextmanager
 def holding(server, count):
-    """So many connections to the server are open and idle, each after one message."""
+    """So many connections to the server are open and idle, each after one message. In the end its
+    processes are as many as before."""
+    before = len(server.pids())
     client = subprocess.Popen(
-        [FORKECHO, "bench", "hold", "--json", "-c", str(count), "-i", "1h", *server.where],
+        [FORKECHO, "bench", "hold", "--json", "-S", "250", "-c", str(count), "-i", "1h", *server.where],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -58,6 +83,9 @@ def holding(server, count):
     finally:
         client.send_signal(signal.SIGINT)
         client.communicate()
+        deadline = time.monotonic() + 60
+        while len(server.pids()) > before and time.monotonic() < deadline:
+            time.sleep(0.1)
 
 
 def memory_a_session(server, count):

@@ -79,8 +79,10 @@ def descriptors(pid):
 
 
 def cpu_seconds(pid):
-    """Processor time that a process has used."""
-    text = _read(pid, "stat").decode()
+    """Processor time that a process has used; 0 when it is gone."""
+    text = _read(pid, "stat").decode(errors="replace")
+    if not text:
+        return 0
     fields = text[text.rindex(")") + 2 :].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
