@@ -20,7 +20,8 @@ enum source_verdict { SOURCE_ALLOWED, SOURCE_TOO_MANY, SOURCE_TOO_FAST };
 
 /* Room for `room` sources at once. Where an entry is wanted and there is none, a source without
  * sessions is forgotten, one with a full bucket first; where every one has some, newcomers are let
- * in uncounted. `shared`: children inherit this very table; else they have none. NULL with errno. */
+ * in uncounted. `shared`: children inherit this very table; else they have none. NULL with errno.
+ */
 struct sources *sources_new(size_t room, unsigned int prefix_v4, unsigned int prefix_v6,
                             unsigned int per_source, const struct rate *rate, bool shared);
 void sources_free(struct sources *sources);

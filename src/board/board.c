@@ -200,31 +200,25 @@ int board_attach_reader(struct board *board, int control_fd, int sessions_fd, bo
     return 0;
 }
 
-int board_block_take(struct board *board, uint32_t generation, uint32_t service)
+void board_block_open(struct board *board, unsigned int block, uint32_t generation,
+                      uint32_t service)
 {
-    for (uint32_t i = 0; i < BOARD_BLOCKS; i++) {
-        struct board_block *block = &board->blocks[i];
-        if (atomic_load(&block->used) != 0)
-            continue;
-        block->pid = 0;
-        block->pool = block->live = block->waiting = 0;
-        block->denied = 0;
-        block->heartbeat_ms = 0;
-        for (unsigned int what = 0; what < BOARD_COUNTS; what++)
-            block->counts[what] = 0;
-        atomic_store(&block->service, service);
-        atomic_store(&block->used, generation);
-        if (i >= atomic_load(&board->header->blocks_used))
-            atomic_store(&board->header->blocks_used, i + 1);
-        return (int)i;
-    }
-    return -1;
+    struct board_block *own = &board->blocks[block];
+    own->pid = 0;
+    own->pool = own->live = own->waiting = 0;
+    own->denied = 0;
+    own->heartbeat_ms = 0;
+    for (unsigned int what = 0; what < BOARD_COUNTS; what++)
+        own->counts[what] = 0;
+    atomic_store(&own->service, service);
+    atomic_store(&own->used, generation);
+    if (block >= atomic_load(&board->header->blocks_used))
+        atomic_store(&board->header->blocks_used, block + 1);
 }
 
 /* What it did becomes its service's past. */
-static void add_to_service(struct board *board, struct board_block *block)
+static void add_to_service(struct board_block *block, struct board_service *service)
 {
-    struct board_service *service = &board->services[block->service % BOARD_SERVICES];
     board_service_begin(service);
     board_block_begin(block);
     for (unsigned int i = 0; i < BOARD_COUNTS; i++)
@@ -234,7 +228,7 @@ static void add_to_service(struct board *board, struct board_block *block)
     board_service_end(service);
 }
 
-void board_block_free(struct board *board, unsigned int block)
+void board_block_close(struct board *board, unsigned int block, uint32_t service)
 {
     for (uint32_t chunk = 0; chunk < board->chunks; chunk++) {
         if (atomic_load(&board->owners[chunk]) != block + 1)
@@ -243,7 +237,7 @@ void board_block_free(struct board *board, unsigned int block)
             board_slot_close(board, chunk * BOARD_CHUNK + i);
         atomic_store(&board->owners[chunk], 0);
     }
-    add_to_service(board, &board->blocks[block]);
+    add_to_service(&board->blocks[block], &board->services[service]);
     uint32_t used = atomic_load(&board->header->blocks_used);
     if (used > BOARD_BLOCKS) /* listeners could write there */
         used = BOARD_BLOCKS;

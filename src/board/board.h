@@ -226,12 +226,13 @@ int board_adopt(struct board *board, int control_fd, int sessions_fd, struct fai
 int board_attach_reader(struct board *board, int control_fd, int sessions_fd, bool whole,
                         struct failure *why);
 
-/* Takes a free block for a generation; returns its index or -1 when all 256 are used. Master only.
- */
-int board_block_take(struct board *board, uint32_t generation, uint32_t service);
+/* A block begins for a generation. Master only, which knows by itself which are free and whose they
+ * are: a listener can write to its own. */
+void board_block_open(struct board *board, unsigned int block, uint32_t generation,
+                      uint32_t service);
 /* Adds its counts to its service's, and frees it with all chunks it owns. Master only, once no
  * session of it lives. */
-void board_block_free(struct board *board, unsigned int block);
+void board_block_close(struct board *board, unsigned int block, uint32_t service);
 
 /* Around changes that belong together: a reader sees all of them or none. One writer a block. */
 void board_block_begin(struct board_block *block);

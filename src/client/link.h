@@ -58,9 +58,10 @@ enum { LINK_SOURCES_MAX = 254 };
  * loopback. */
 bool link_has_sources(const struct address *server);
 
-/* Begins to connect, from the route's next address. Where the ports of one of our loopback addresses have run out it goes on to
- * the next. Returns 0 or -errno: -EADDRNOTAVAIL when no address has a port left, -EAGAIN when the
- * queue of a Unix socket is full and it should be tried again. */
+/* Begins to connect, from the route's next address. Where the ports of one of our loopback
+ * addresses have run out it goes on to the next. Returns 0 or -errno: -EADDRNOTAVAIL when no
+ * address has a port left, -EAGAIN when the queue of a Unix socket is full and it should be tried
+ * again. */
 int link_open(struct link *link, struct route *route, uint64_t number);
 void link_close(struct link *link);
 

@@ -15,7 +15,9 @@ src_listener_listener_SOURCES = \
 	src/listener/pool_rule.h \
 	src/listener/refuse.c \
 	src/listener/slots.c \
-	src/listener/worker.c
+	src/listener/worker.c \
+	src/listener/worker.h \
+	src/listener/worker_news.c
 src_listener_listener_LDFLAGS = $(HARDEN_LDFLAGS) $(LISTENER_LDFLAGS)
 src_listener_listener_LDADD = \
 	src/session/libsession.a \

@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/title.h"
 #include "listener/listener.h"
+#include "listener/worker.h"
 #include "session/session.h"
 #include "session/trap.h"
 
@@ -24,24 +25,7 @@ enum {
     EVENTS = 16,
     SHORTAGE_MS = 50,
     BROKEN_MS = 200,
-    REPORT_MS = 1000,
     REFUSED_LOOK_MS = 50
-};
-
-/* Refusals and waits of one cause that the keeper has not heard of. */
-struct untold {
-    uint64_t count, told_ms;
-    enum record_kind kind;
-};
-
-struct worker {
-    struct listener *listener;
-    struct board_session *row;
-    int events;             /* epoll(7): the ports by their index, and DISMISSED */
-    uint64_t left;          /* clients it will still serve; UINT64_MAX: no end */
-    uint64_t not_before_ms; /* leaves clients alone until then */
-    bool doubts;            /* a socket seemed to be broken the last time */
-    struct untold untold[CAUSE_COUNT];
 };
 
 /* For the handler: the session that goes on. */
@@ -128,86 +112,12 @@ static void show_idle(const struct worker *worker)
     title_set("forkechod: session %s idle", worker->listener->service->service_name);
 }
 
-static bool tell(const struct worker *worker, struct record *record)
-{
-    ssize_t sent;
-    record->version = CHANNEL_VERSION;
-    do
-        sent = send(worker->listener->pool.reports[1], record, sizeof(*record),
-                    MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    return sent == sizeof(*record);
-}
-
-/* Refusals come in storms: the keeper hears of a cause at most once a second. */
-static void report_cause(struct worker *worker, enum board_cause cause, enum record_kind kind,
-                         const char *client, int error)
-{
-    struct untold *untold = &worker->untold[cause];
-    uint64_t now_ms = clock_ms();
-    untold->count++;
-    untold->kind = kind;
-    if (untold->told_ms != 0 && now_ms < untold->told_ms + REPORT_MS)
-        return;
-    struct record record = {
-        .kind = (uint16_t)kind, .cause = (uint16_t)cause, .count = untold->count, .error = error
-    };
-    record_set_text(&record, client);
-    if (tell(worker, &record))
-        *untold = (struct untold){ .told_ms = now_ms };
-}
-
-/* Before it ends. */
-static void report_rest(const struct worker *worker)
-{
-    for (int i = 0; i < CAUSE_COUNT; i++) {
-        const struct untold *untold = &worker->untold[i];
-        struct record record = { .kind = (uint16_t)untold->kind,
-                                 .cause = (uint16_t)i,
-                                 .count = untold->count };
-        if (untold->count > 0)
-            tell(worker, &record);
-    }
-}
-
 static void refuse(struct worker *worker, int fd, const char *client, enum board_cause cause)
 {
     struct listener *listener = worker->listener;
     board_worker_count(worker->row, COUNT_REFUSED + cause, 1);
-    report_cause(worker, cause, RECORD_REFUSED, client, 0);
+    worker_tell_cause(worker, cause, RECORD_REFUSED, client, 0);
     refuse_say(listener, fd, cause == CAUSE_NO_ACCESS ? "" : listener->service->busy_message);
-}
-
-static void report_start(struct worker *worker, const char *client)
-{
-    struct record record = { .kind = RECORD_SESSION_START };
-    record_set_text(&record, client);
-    tell(worker, &record);
-}
-
-/* The session's line, where one is wanted; what it came to is counted in any case. */
-static void report_end(struct worker *worker, const char *client, const struct stream *counts,
-                       enum session_end end, uint64_t since_us)
-{
-    uint32_t wanted =
-        atomic_load_explicit(&worker->listener->pool.shared->tell, memory_order_relaxed);
-    if (!session_end_is_error(end) && wanted < TELL_ENDS) {
-        board_worker_count(worker->row, COUNT_QUIET, 1);
-        return;
-    }
-    struct record record = { .kind = RECORD_SESSION_END,
-                             .end = (uint16_t)end,
-                             .count = worker->row->turn,
-                             .bytes_in = counts->bytes_in,
-                             .bytes_out = counts->bytes_out,
-                             .turns = counts->turns,
-                             .duration_us = clock_us() - since_us };
-    record_set_text(&record, client);
-    if (tell(worker, &record))
-        return;
-    if (errno == EPIPE || errno == ECONNRESET) /* the keeper is dead: the master reads it here */
-        _exit((int)end);
-    board_worker_count(worker->row, COUNT_DROPPED, 1);
 }
 
 static void serve(struct worker *worker, int fd, const struct address *client, const char *text,
@@ -221,11 +131,11 @@ static void serve(struct worker *worker, int fd, const struct address *client, c
     board_worker_begin(worker->row, text, source, since_us);
     serving = worker->row;
     if (atomic_load_explicit(&listener->pool.shared->tell, memory_order_relaxed) >= TELL_STARTS)
-        report_start(worker, text);
+        worker_tell_start(worker, text);
     session_title(listener->plan, text, title);
     title_put(title);
     enum session_end end = session_serve(fd, client, listener->plan, worker->row, &counts);
-    report_end(worker, text, &counts, end, since_us);
+    worker_tell_end(worker, text, &counts, end, since_us);
     serving = NULL;
     board_worker_end(worker->row, end, clock_us());
     sources_leave(listener->sources, source);
@@ -262,7 +172,7 @@ static void take(struct worker *worker, struct port *port, int fd, struct addres
 static void rest(struct worker *worker, enum board_cause cause, uint64_t until_ms, int error)
 {
     worker->not_before_ms = until_ms;
-    report_cause(worker, cause, RECORD_THROTTLE_BEGIN, "", error);
+    worker_tell_cause(worker, cause, RECORD_THROTTLE_BEGIN, "", error);
 }
 
 /* Whether the service's rate lets another one in. Its token is taken then: siblings ask too. */
@@ -289,7 +199,7 @@ static void look_at_broken(struct worker *worker, const struct port *port, int e
         worker->not_before_ms = clock_ms() + BROKEN_MS;
         return;
     }
-    tell(worker, &record);
+    worker_tell(worker, &record);
     epoll_ctl(worker->events, EPOLL_CTL_DEL, port->fd, NULL);
 }
 
@@ -401,6 +311,6 @@ _Noreturn void worker_main(struct listener *listener, uint32_t slot)
     while (worker.left > 0)
         wait_and_take(&worker);
     refuse_expire(listener, true);
-    report_rest(&worker);
+    worker_tell_rest(&worker);
     _exit(0);
 }

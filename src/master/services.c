@@ -159,21 +159,23 @@ struct generation *services_spawn(struct master *master, struct service_state *s
                     service->name, GENERATIONS_A_SERVICE);
         return NULL;
     }
-    int block = board_block_take(&master->board, master->last_number + 1, index);
-    if (block < 0) {
+    unsigned int block = 0;
+    while (block < BOARD_BLOCKS && master->generations[block].state != GENERATION_NONE)
+        block++;
+    if (block == BOARD_BLOCKS) {
         failure_set(why, EX_TEMPFAIL, "service %s: all %d generations of the board are in use",
                     service->name, BOARD_BLOCKS);
         return NULL;
     }
+    board_block_open(&master->board, block, master->last_number + 1, index);
     struct generation *generation = &master->generations[block];
     *generation = (struct generation){ .number = ++master->last_number,
                                        .service = index,
                                        .channel = { .fd = -1 },
                                        .socket_count = sockets->count };
     memcpy(generation->sockets, sockets->index, sizeof(generation->sockets));
-    if (generation_start(generation, &master->seed, (unsigned int)block, image, &identity, why) <
-        0) {
-        board_block_free(&master->board, (unsigned int)block);
+    if (generation_start(generation, &master->seed, block, image, &identity, why) < 0) {
+        board_block_close(&master->board, block, index);
         return NULL;
     }
     struct log_details details = LOG_DETAILS_NONE;
@@ -267,7 +269,7 @@ void services_bury(struct master *master, struct generation *generation)
     unsigned int index = (unsigned int)(generation - master->generations);
 
     channel_close(&generation->channel);
-    board_block_free(&master->board, index);
+    board_block_close(&master->board, index, generation->service);
     generation->state = GENERATION_NONE;
     /* All who may have been told of it: its number is free for another group now. */
     for (int i = 0; i < BOARD_BLOCKS; i++)

@@ -76,11 +76,11 @@ static void add_service(struct house *house, int index)
     struct master *master = house->master;
     const struct service *image = master->conf->services[index];
     struct service_state *service = services_know(master, image->service_name);
-    int block = board_block_take(&master->board, ++master->last_number, (uint32_t)index);
-    struct generation *generation = &master->generations[block];
+    struct generation *generation = &master->generations[index];
     int pair[2];
 
-    HOLDS(block == index && channel_pair(pair) == 0);
+    board_block_open(&master->board, (unsigned int)index, ++master->last_number, (uint32_t)index);
+    HOLDS(channel_pair(pair) == 0);
     house->listener[index] = pair[1];
     service->image = reload_copy_image(image);
     service->current = generation;
@@ -90,8 +90,8 @@ static void add_service(struct house *house, int index)
                                        .pid = HOUSE_FIRST_PID + index,
                                        .started_ms = master->now_ms };
     channel_open(&generation->channel, pair[0]);
-    master->board.blocks[block].pid = generation->pid;
-    master->board.blocks[block].pool = image->process_model == PROCESS_MODEL_PREFORK;
+    master->board.blocks[index].pid = generation->pid;
+    master->board.blocks[index].pool = image->process_model == PROCESS_MODEL_PREFORK;
     services_show(master, service);
 }
 

@@ -21,15 +21,25 @@ static void make_board(void)
     slots = board.slots;
 }
 
+/* For a generation of a service, the first block that is free. */
+static unsigned int begin(uint32_t generation, uint32_t service)
+{
+    unsigned int block = 0;
+    while (board.blocks[block].used)
+        block++;
+    board_block_open(&board, block, generation, service);
+    return block;
+}
+
 START_TEST(there_is_a_slot_for_each_session_whatever_listeners_keep_to_themselves)
 {
     uint32_t hint = 0;
     for (int i = 0; i < BOARD_BLOCKS - 1; i++) {
-        unsigned int block = (unsigned int)board_block_take(&board, (uint32_t)i + 1, 0);
+        unsigned int block = begin((uint32_t)i + 1, 0);
         for (int kept = 0; kept < BOARD_SPARE + BOARD_CHUNK; kept += BOARD_CHUNK)
             ck_assert_int_ge(board_chunk_take(&board, block, &hint), 0);
     }
-    unsigned int last = (unsigned int)board_block_take(&board, 999, 0);
+    unsigned int last = begin(999, 0);
     uint32_t got = 0;
     while (board_chunk_take(&board, last, &hint) >= 0)
         got += BOARD_CHUNK;
@@ -52,16 +62,16 @@ START_TEST(two_generations_never_get_the_same_chunk)
 {
     uint32_t hint_a = 0, hint_b = 0;
     bool *taken = calloc(slots, sizeof(*taken));
-    int a = board_block_take(&board, 1, 0), b = board_block_take(&board, 2, 0);
-    ck_assert_int_ne(a, b);
+    unsigned int a = begin(1, 0), b = begin(2, 0);
+    ck_assert_uint_ne(a, b);
     for (uint32_t i = 0; i < slots / BOARD_CHUNK; i++) {
-        int64_t slot = i % 2 ? board_chunk_take(&board, (unsigned int)a, &hint_a)
-                             : board_chunk_take(&board, (unsigned int)b, &hint_b);
+        int64_t slot =
+            i % 2 ? board_chunk_take(&board, a, &hint_a) : board_chunk_take(&board, b, &hint_b);
         ck_assert_int_ge(slot, 0);
         ck_assert(!taken[slot]);
         taken[slot] = true;
     }
-    ck_assert_int_eq(board_chunk_take(&board, (unsigned int)a, &hint_a), -1);
+    ck_assert_int_eq(board_chunk_take(&board, a, &hint_a), -1);
     free(taken);
 }
 END_TEST
@@ -69,15 +79,15 @@ END_TEST
 START_TEST(a_freed_generation_gives_all_its_chunks_back)
 {
     uint32_t hint = 0;
-    unsigned int block = (unsigned int)board_block_take(&board, 1, 0);
+    unsigned int block = begin(1, 0);
     while (board_chunk_take(&board, block, &hint) >= 0)
         continue;
     board_slot_open(&board, 3, block, "192.0.2.7:1", 5);
-    board_block_free(&board, block);
+    board_block_close(&board, block, 0);
 
     struct board_row row;
     ck_assert(!board_read(&board, 3, &row));
-    block = (unsigned int)board_block_take(&board, 2, 0);
+    block = begin(2, 0);
     ck_assert_int_ge(board_chunk_take(&board, block, &hint), 0);
 }
 END_TEST
@@ -85,8 +95,8 @@ END_TEST
 START_TEST(the_slots_of_a_generation_are_found_among_those_of_others)
 {
     uint32_t hint = 0;
-    unsigned int ours = (unsigned int)board_block_take(&board, 1, 0);
-    unsigned int other = (unsigned int)board_block_take(&board, 2, 0);
+    unsigned int ours = begin(1, 0);
+    unsigned int other = begin(2, 0);
     int64_t first = board_chunk_take(&board, ours, &hint);
     int64_t between = board_chunk_take(&board, other, &hint);
     int64_t second = board_chunk_take(&board, ours, &hint);
@@ -101,33 +111,40 @@ START_TEST(the_slots_of_a_generation_are_found_among_those_of_others)
 }
 END_TEST
 
-START_TEST(there_are_blocks_for_256_generations_and_no_more)
+START_TEST(a_block_that_was_made_another_services_counts_for_its_own)
 {
-    for (uint32_t i = 0; i < BOARD_BLOCKS; i++)
-        ck_assert_int_eq(board_block_take(&board, i + 1, 0), (int)i);
-    ck_assert_int_eq(board_block_take(&board, 999, 0), -1);
+    struct board_sum sum;
+    unsigned int block = begin(1, 4);
+    board_count(&board.blocks[block], COUNT_ACCEPTED, 5);
+    atomic_store(&board.blocks[block].service, 5);
+    atomic_store(&board.blocks[block].used, 0);
+    board_block_close(&board, block, 4);
+    board_sum(&board, 4, &sum);
+    ck_assert_uint_eq(sum.counts[COUNT_ACCEPTED], 5);
+    board_sum(&board, 5, &sum);
+    ck_assert_uint_eq(sum.counts[COUNT_ACCEPTED], 0);
 }
 END_TEST
 
 START_TEST(a_number_of_blocks_that_cannot_be_is_not_believed)
 {
-    unsigned int block = (unsigned int)board_block_take(&board, 1, 0);
+    unsigned int block = begin(1, 0);
     atomic_store(&board.header->blocks_used, UINT32_MAX);
-    board_block_free(&board, block);
+    board_block_close(&board, block, 0);
     ck_assert_uint_eq(board.header->blocks_used, 0);
 }
 END_TEST
 
 START_TEST(live_sessions_of_a_service_are_counted_over_its_generations)
 {
-    int a = board_block_take(&board, 1, 4), b = board_block_take(&board, 2, 4);
-    int other = board_block_take(&board, 3, 5);
+    unsigned int a = begin(1, 4), b = begin(2, 4);
+    unsigned int other = begin(3, 5);
     atomic_store(&board.blocks[a].live, 3);
     atomic_store(&board.blocks[b].live, 4);
     atomic_store(&board.blocks[other].live, 100);
     ck_assert_uint_eq(board_service_live(&board, 4), 7);
     ck_assert_uint_eq(board_live(&board), 107);
-    board_block_free(&board, (unsigned int)other);
+    board_block_close(&board, other, 5);
     ck_assert_uint_eq(board_live(&board), 7);
 }
 END_TEST
@@ -188,7 +205,7 @@ START_TEST(a_session_that_comes_and_goes_is_accepted_live_and_ended)
     struct board_sum sum;
     struct board_row row;
     uint32_t hint = 0;
-    unsigned int block = (unsigned int)board_block_take(&board, 1, 7);
+    unsigned int block = begin(1, 7);
     uint32_t slot = (uint32_t)board_chunk_take(&board, block, &hint);
 
     board_slot_open(&board, slot, block, "192.0.2.7:1", 1000);
@@ -214,7 +231,7 @@ END_TEST
 START_TEST(a_block_agrees_with_its_slots_or_says_that_it_does_not)
 {
     uint32_t hint = 0;
-    unsigned int block = (unsigned int)board_block_take(&board, 1, 0);
+    unsigned int block = begin(1, 0);
     uint32_t slot = (uint32_t)board_chunk_take(&board, block, &hint);
 
     ck_assert(board_block_agrees(&board, block));
@@ -236,11 +253,11 @@ END_TEST
 START_TEST(what_a_generation_did_stays_with_its_service)
 {
     struct board_sum sum;
-    unsigned int block = (unsigned int)board_block_take(&board, 1, 7);
+    unsigned int block = begin(1, 7);
     board_count(&board.blocks[block], COUNT_ACCEPTED, 5);
     board_count(&board.blocks[block], COUNT_REFUSED + CAUSE_PER_SOURCE, 2);
-    board_block_free(&board, block);
-    ck_assert_int_eq(board_block_take(&board, 2, 8), (int)block);
+    board_block_close(&board, block, 7);
+    ck_assert_uint_eq(begin(2, 8), block);
     board_sum(&board, 7, &sum);
     ck_assert_uint_eq(sum.counts[COUNT_ACCEPTED], 5);
     ck_assert_uint_eq(sum.counts[COUNT_REFUSED + CAUSE_PER_SOURCE], 2);
@@ -255,7 +272,7 @@ START_TEST(a_worker_counts_its_clients_one_after_the_other)
     struct board_sum sum;
     struct board_row row;
     uint32_t hint = 0;
-    unsigned int block = (unsigned int)board_block_take(&board, 1, 7);
+    unsigned int block = begin(1, 7);
     uint32_t slot = (uint32_t)board_chunk_take(&board, block, &hint);
     struct board_session *worker = &board.session[slot];
 
@@ -299,7 +316,7 @@ START_TEST(a_worker_that_wrote_nonsense_is_marked_and_adds_nothing)
     struct board_sum sum;
     struct board_row row;
     uint32_t hint = 0;
-    unsigned int block = (unsigned int)board_block_take(&board, 1, 7);
+    unsigned int block = begin(1, 7);
     uint32_t slot = (uint32_t)board_chunk_take(&board, block, &hint);
 
     atomic_store(&board.blocks[block].pool, 1);
@@ -318,7 +335,7 @@ END_TEST
 
 START_TEST(moments_are_remembered)
 {
-    unsigned int block = (unsigned int)board_block_take(&board, 1, 7);
+    unsigned int block = begin(1, 7);
     struct board_service entry;
     ck_assert(!board_read_service(&board, 7, &entry));
     strcpy(board.services[7].name, "echo");
@@ -422,7 +439,7 @@ int main(void)
     tcase_add_test(cases, two_generations_never_get_the_same_chunk);
     tcase_add_test(cases, a_freed_generation_gives_all_its_chunks_back);
     tcase_add_test(cases, the_slots_of_a_generation_are_found_among_those_of_others);
-    tcase_add_test(cases, there_are_blocks_for_256_generations_and_no_more);
+    tcase_add_test(cases, a_block_that_was_made_another_services_counts_for_its_own);
     tcase_add_test(cases, a_number_of_blocks_that_cannot_be_is_not_believed);
     tcase_add_test(cases, live_sessions_of_a_service_are_counted_over_its_generations);
     tcase_add_test(cases, a_row_shows_what_both_halves_say);

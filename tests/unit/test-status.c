@@ -36,10 +36,13 @@ static void tear_down(void)
 static uint32_t add_client(const char *client)
 {
     static uint32_t hint;
-    int block = board_block_take(&board, 1, 0);
+    unsigned int block = 0;
+    while (board.blocks[block].used)
+        block++;
+    board_block_open(&board, block, 1, 0);
     hint = 0;
-    int64_t slot = board_chunk_take(&board, (unsigned int)block, &hint);
-    board_slot_open(&board, (uint32_t)slot, (unsigned int)block, client, clock_us());
+    int64_t slot = board_chunk_take(&board, block, &hint);
+    board_slot_open(&board, (uint32_t)slot, block, client, clock_us());
     board_slot_pid(&board, (uint32_t)slot, 1234);
     return (uint32_t)slot;
 }
