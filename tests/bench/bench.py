@@ -293,8 +293,8 @@ def main():
     parser.add_argument("cases", nargs="*", choices=[[], *(name for name, *_ in CASES)])
     options = parser.parse_args()
     quick = options.quick
-    options.rounds = options.rounds or (1 if quick else 7)
-    options.seconds = options.seconds or (0.2 if quick else 5)
+    options.rounds = options.rounds or (1 if quick else 11)
+    options.seconds = options.seconds or (0.2 if quick else 2)
     options.held = options.held or (200 if quick else 10000)
     directory = options.output or os.path.join(*((BUILD, "bench-quick") if quick else (SOURCE, "doc")))
     run = Run(options)
