@@ -7,6 +7,7 @@ bench-quick/ of the build directory: that shows only that everything runs.
 """
 
 import argparse
+import collections
 import contextlib
 import datetime
 import os
@@ -19,6 +20,7 @@ sys.path.insert(0, os.path.join(SOURCE, "tests/system"))
 
 import plots
 from figures import (
+    SOURCES,
     cpu_a_gigabyte,
     cpu_a_request,
     holding,
@@ -32,7 +34,7 @@ from figures import (
 from harness import BUILD
 from servers import POOL, Forkechod, bare, bare_pool, peers
 
-MANY = {"instances": 20000, "per_source": 20000}
+MANY = {"instances": 20000, "per_source": 1000}
 PREFORK = {"process_model": "prefork", "start_servers": POOL, "min_spare": POOL, "max_spare": POOL}
 CASES = []
 
@@ -53,9 +55,10 @@ class Run:
     def __init__(self, options):
         self.options, self.rows, self.plots, self.notes = options, [], {}, []
 
-    def load(self, server, mode, *words, **kind):
-        seconds = self.options.seconds
-        return load(server, mode, "-d", f"{seconds * 1000:.0f}ms", "-w", f"{seconds * 100:.0f}ms", *words, **kind)
+    def load(self, server, mode, *words, warm=True, **kind):
+        ms = self.options.seconds * 1000
+        warmup = ["-w", f"{ms / 10:.0f}ms"] if warm else []
+        return load(server, mode, "-d", f"{ms:.0f}ms", *warmup, *words, **kind)
 
     def compare(self, servers, measure):
         """Starts the servers and measures them in turns."""
@@ -99,6 +102,12 @@ def crr_lines(run):
     run.conclude(comparison, "requests/s", "forkechod", "bare fork")
 
 
+@case("sandbox", "a connection a request with the sandbox, against the same without", "≥ 0.97")
+def sandbox(run):
+    comparison = run.compare([Forkechod(), Forkechod("sandbox off", sandbox="off")], crr(run))
+    run.conclude(comparison, "requests/s", "forkechod", "sandbox off")
+
+
 @case("crr-prefork", f"the same with {POOL} processes forked ahead that are used again", "≥ 0.90")
 def crr_prefork(run):
     pool = Forkechod(max_requests=0, **PREFORK)
@@ -123,11 +132,18 @@ def one_after_another(run, *pace):
 
 @case("peers", "a connection a request, 8 at a time, against the best peer", "≥ 2.0")
 def against_peers(run):
+    def measure(server):
+        result = run.load(server, "crr", "-c", 8, may_fail=server in others)
+        lost[server.name] += sum(result["failed"].values())
+        return rate(result)
+
     others, missing = peers()
+    lost = collections.Counter()
     run.notes += missing
     if not others:
         return
-    comparison = run.compare([Forkechod(), bare("fork"), *others], crr(run))
+    comparison = run.compare([Forkechod(), bare("fork"), *others], measure)
+    run.notes += [f"{name} left {count} requests without an answer" for name, count in lost.items() if count]
     run.plots["rate"] = plots.bars("Connections a second, 8 at a time", bar_values(comparison), "requests/s")
     best = max((server.name for server in others), key=comparison.median)
     run.conclude(comparison, "requests/s", "forkechod", best)
@@ -164,7 +180,8 @@ def distribution(histograms):
 @case("stream", "processor time of the server a gigabyte of echo", "≤ 0.65")
 def stream(run):
     comparison = run.compare(
-        [Forkechod(), bare("fork")], lambda server: cpu_a_gigabyte(run.load(server, "stream", "-c", 2)))
+        [Forkechod(), bare("fork")],
+        lambda server: cpu_a_gigabyte(run.load(server, "stream", "-c", 2, warm=False)))
     run.plots["cpu"] = plots.bars("Processor time of a gigabyte of echo", bar_values(comparison), "s")
     run.conclude(comparison, "s/GB", "forkechod", "bare fork")
 
@@ -220,15 +237,26 @@ def held(run):
         "Connections a second while others are held", series, "connections held", "requests/s")
 
 
-@case("refused", "clients refused by no_access, against clients served by one process", "≥ 0.7")
-def refused(run):
+def refusing(run, held=0, **keys):
     def measure(server):
         if server.name != "forkechod":
-            return crr(run)(server)
-        return refused_rate(run.load(server, "crr", "-c", 8, may_fail=True))
+            return rate(run.load(server, "crr", "-c", 8, warm=False))
+        with holding(server, held):
+            return refused_rate(run.load(server, "crr", "-c", 8, warm=False, may_fail=True))
 
-    comparison = run.compare([Forkechod(no_access="127.0.0.0/8"), bare("single")], measure)
+    comparison = run.compare([Forkechod(**keys), bare("single")], measure)
     run.conclude(comparison, "clients/s", "forkechod", "bare single")
+
+
+@case("refused", "clients refused by no_access, against clients served by one process", "≥ 0.7")
+def refused(run):
+    refusing(run, no_access="127.0.0.0/8")
+
+
+@case("refused-source", "the same refused by per_source, each address having its clients already", "≥ 0.7")
+def refused_by_source(run):
+    # Two, as who looks whether somebody answers is one of the first address's.
+    refusing(run, held=2 * SOURCES, per_source=2, instances=3 * SOURCES)
 
 
 # ---- the report ---------------------------------------------------------------------------------
@@ -239,7 +267,8 @@ Written by `make bench` on {date}: {cpus} processors, Linux {kernel}, {libc}; cl
 machine, over the loopback, {rounds} rounds of {seconds} s in turns (A B A B …). Absolute figures are this
 machine's; what counts are the ratios of the medians. Beside each stands the lowest and the highest ratio
 of a single round. forkechod runs with its sandbox, its board, process titles and the limits that it
-ships, but for `per_source`: all clients come from one address{raised}. The plain loops are in `tests/bench/`. Every byte that came back was compared.
+ships, but where connections are held `instances` and `per_source` are raised; clients come from {sources} addresses in
+turn. The plain loops are in `tests/bench/`. Every byte that came back was compared.
 
 | case | against | wanted | ratio | lowest–highest | forkechod | the other | |
 |---|---|---|---|---|---|---|---|
@@ -264,9 +293,9 @@ PLOTS = {
 def write(run, directory):
     options = run.options
     text = HEAD.format(
-        date=datetime.date.today(), cpus=os.cpu_count(), kernel=platform.release(),
+        date=datetime.date.today(), cpus=os.cpu_count(), kernel=platform.release().split("-")[0],
         libc=" ".join(platform.libc_ver()), rounds=options.rounds, seconds=options.seconds,
-        raised=" (and where many connections are held, for `instances`)")
+        sources=SOURCES)
     for title, target, (other, unit, own, others, ratio, low, high) in run.rows:
         text += (
             f"| {title} | {other} | {target or '–'} | **{ratio:.2f}** | {low:.2f}–{high:.2f} | {plots.number(own)} {unit} "

@@ -13,6 +13,7 @@ import processes
 from servers import FORKECHO
 
 KTHREADD = 2
+SOURCES = 250  # addresses that clients come from
 
 
 def kernel_seconds():
@@ -28,7 +29,7 @@ def load(server, mode, *options, may_fail=False):
     the kernel's threads took of one processor."""
     before, kernel, begin = server.cpu_seconds(), kernel_seconds(), time.monotonic()
     done = subprocess.run(
-        [FORKECHO, "bench", mode, "--json", "-S", "250", *map(str, options), *server.where],
+        [FORKECHO, "bench", mode, "--json", "-S", str(SOURCES), *map(str, options), *server.where],
         capture_output=True,
         text=True,
     )
@@ -52,7 +53,8 @@ def p50(result):
 
 
 def cpu_a_request(result):
-    return result["cpu_s"] / (result["requests_per_s"] * result["seconds"])
+    """Of crr, where each has a connection; those of the warm-up are in both figures."""
+    return result["cpu_s"] / result["connections"]
 
 
 def cpu_a_gigabyte(result):
@@ -60,17 +62,21 @@ def cpu_a_gigabyte(result):
 
 
 def refused_rate(result):
-    """Clients a second that the server turned away."""
-    return (result["failed"]["closed"] + result["failed"]["reset"]) / result["seconds"]
+    """Clients a second that the server turned away; those of a warm-up would be among them."""
+    return sum(result["failed"].values()) / result["seconds"]
 
 
 @contextlib.contextmanager
 def holding(server, count):
     """So many connections to the server are open and idle, each after one message. In the end its
     processes are as many as before."""
+    if count == 0:
+        yield
+        return
     before = len(server.pids())
     client = subprocess.Popen(
-        [FORKECHO, "bench", "hold", "--json", "-S", "250", "-c", str(count), "-i", "1h", *server.where],
+        [FORKECHO, "bench", "hold", "--json", "-S", str(SOURCES), "-c", str(count), "-i", "1h",
+         "-W", "60s", *server.where],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -9,7 +9,7 @@ import tempfile
 import time
 
 import processes
-from harness import BUILD, IS_ROOT, Daemon, free_port
+from harness import BUILD, IS_ROOT, Daemon, free_port, section
 
 FORKECHO = os.path.join(BUILD, "src/client/forkecho")
 POOL = 8
@@ -109,18 +109,20 @@ class Forkechod(Server):
 
     def __enter__(self):
         self.daemon = Daemon()
-        service = dict({"listen": f"127.0.0.1:{self.port}"}, **self.keys)
         level = "info" if self.lines else "notice"
-        # All clients come from one address, and ended sessions count until they are reaped.
-        self.daemon.configure({"echo": service}, {"log_level": level}, {"per_source": 256})
+        self.daemon.write(
+            section("daemon", dict(self.daemon.own_options(), log_level=level))
+            + section("service echo", dict({"listen": f"127.0.0.1:{self.port}"}, **self.keys))
+        )
         with open(self.daemon.path("log"), "wb") as log:
             self.daemon.start(stderr=log)
         self.root = self.daemon.pid
         return self
 
     def __exit__(self, *_):
-        self.daemon.stop(signal.SIGINT, seconds=20)
-        self.daemon.tear_down()
+        self.daemon.kill(self.root, signal.SIGINT)
+        self.daemon.wait_end(20)
+        shutil.rmtree(self.daemon.directory)
 
 
 # ---- the plain loops ----------------------------------------------------------------------------
@@ -178,24 +180,24 @@ def _socat(path):
     return Program("socat", path, listen, "PIPE")
 
 
-# Program → how to run it, and whether that takes root.
+# Package → its program, how to run it, and whether that takes root.
 _PEERS = {
-    "inetd": (_inetd, True),
-    "xinetd": (_xinetd, True),
-    "tcpserver": (_tcpserver, False),
-    "socat": (_socat, False),
+    "openbsd-inetd": ("inetd", _inetd, True),
+    "xinetd": ("xinetd", _xinetd, True),
+    "ucspi-tcp": ("tcpserver", _tcpserver, False),
+    "socat": ("socat", _socat, False),
 }
 
 
 def peers():
     """Those that are installed, and a line for each that is not."""
     found, missing = [], []
-    for program, (make, needs_root) in _PEERS.items():
+    for package, (program, make, needs_root) in _PEERS.items():
         path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
         if not path:
-            missing.append(f"{program} is not installed")
+            missing.append(f"{package} is not there")
         elif needs_root and not IS_ROOT:
-            missing.append(f"{program} can be started by root alone")
+            missing.append(f"{package} can be started by root alone")
         else:
             found.append(make(path))
     return found, missing
