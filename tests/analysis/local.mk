@@ -8,7 +8,7 @@ analyse: $(BUILT_SOURCES)
 	CC='$(CC)' $(srcdir)/tests/analysis/analyse.sh $(srcdir) $(ANALYSERS) -- \
 		-std=gnu17 $(DEFS) -I. -include config.h -I$(srcdir)/src -Isrc \
 		-DSYSCONFDIR='"$(sysconfdir)"' -DLIBEXECDIR='"$(pkglibexecdir)"' $(SYSTEMD_CFLAGS) \
-		$(CAPNG_CFLAGS) $(EDIT_CFLAGS) $(JANSSON_CFLAGS) $(NCURSES_CFLAGS)
+		$(CAPNG_CFLAGS) $(EDIT_CFLAGS) $(NCURSES_CFLAGS) $(SECCOMP_CFLAGS)
 
 # After ./configure --enable-coverage. The files in which it is counted are there first, since the
 # daemon's user writes them too. The tests only count here: without the sandbox and with processes that

@@ -3,16 +3,17 @@
 import re
 
 from machine import Machine, wait_until
+from handlers import ask, services
 from clients import asks, connect, exchange, is_refused, read_to_end
 from processes import status
 from tap import case, covers, run
 
 DROP_IN = "/usr/share/doc/forkechod/examples/socket-only.conf"
-HANDLERS = ("discard", "chargen", "daytime", "time", "upper", "next")
-PORTS = {name: 4100 + number for number, name in enumerate(HANDLERS)}
 
 machine = Machine()
 machine.install()
+SERVICES = services(machine, 4100)
+(UPPER,) = [one for one in SERVICES if one.name == "upper-fork"]
 
 
 def daemon_runs():
@@ -58,34 +59,31 @@ def no_capability():
             assert facts["NoNewPrivs"] == "1"
 
 
-@case("every handler answers on a socket of its own, passed by name", 60)
+@case("every handler answers on a socket of its own, passed by name, in both process models", 90)
 def every_handler():
-    for name, port in PORTS.items():
+    for one in SERVICES:
         machine.write(
-            f"/etc/systemd/system/forkechod-{name}.socket",
-            f"[Socket]\nListenStream=127.0.0.1:{port}\nFileDescriptorName={name}\n"
+            f"/etc/systemd/system/forkechod-{one.name}.socket",
+            f"[Socket]\nListenStream=127.0.0.1:{one.port}\nFileDescriptorName={one.name}\n"
             "Service=forkechod.service\n",
         )
-    machine.configure("".join(f"[service {name}]\nhandler = {name}\n" for name in HANDLERS))
-    units = " ".join(f"forkechod-{name}.socket" for name in HANDLERS)
+    machine.configure("".join(one.section for one in SERVICES))
+    units = " ".join(f"forkechod-{one.name}.socket" for one in SERVICES)
     machine.run(f"systemctl daemon-reload; systemctl stop forkechod; systemctl start {units}")
-    assert exchange(f"127.0.0.1:{PORTS['upper']}", b"hello") == b"HELLO"
-    assert exchange(f"127.0.0.1:{PORTS['next']}", b"HAL") == b"IBM"
-    assert exchange(f"127.0.0.1:{PORTS['discard']}", b"hello") == b""
-    assert len(exchange(f"127.0.0.1:{PORTS['time']}")) == 4
-    assert b"20" in exchange(f"127.0.0.1:{PORTS['daytime']}")
-    with connect(f"127.0.0.1:{PORTS['chargen']}") as client:
-        assert len(client.recv(74)) > 0
+    for one in SERVICES:
+        ask(one.handler, f"127.0.0.1:{one.port}")
+    told = machine.messages()
+    assert not any("session error" in message for message in told), told
     assert exchange("127.0.0.1:7", b"hello") == b"hello"
 
 
 @case("a reload works the same, and tells a bad file by its exit status", 60)
 def reload_works():
-    upper = f"127.0.0.1:{PORTS['upper']}"
-    machine.write("/etc/forkechod.conf.d/test2.conf", "[service upper]\nhandler = next\n")
+    upper = f"127.0.0.1:{UPPER.port}"
+    machine.write("/etc/forkechod.conf.d/test2.conf", f"[service {UPPER.name}]\nhandler = next\n")
     machine.run("systemctl reload forkechod")
     assert exchange(upper, b"HAL") == b"IBM"
-    machine.write("/etc/forkechod.conf.d/test2.conf", "[service upper]\nhandler = none\n")
+    machine.write("/etc/forkechod.conf.d/test2.conf", f"[service {UPPER.name}]\nhandler = none\n")
     assert machine.run("systemctl reload forkechod", check=False).returncode == 1
     assert exchange(upper, b"HAL") == b"IBM"
     machine.run("rm /etc/forkechod.conf.d/test2.conf; systemctl reload forkechod")
@@ -126,12 +124,13 @@ def sandbox():
     with connect("127.0.0.1:7") as client:
         asks(client, b"x")
         processes = [p for p in machine.daemon() if not p.title.startswith("forkechod: master")]
-        assert len(processes) > len(HANDLERS)
+        assert len(processes) > len(SERVICES)
         for process in processes:
             # One filter is the unit's, one the daemon's own.
             assert int(status(process.pid)["Seccomp_filters"]) >= 2, process
     told = machine.messages()
-    assert any("service echo" in message and "sandbox strict" in message for message in told), told
+    for name in ("echo", *(one.name for one in SERVICES)):
+        assert any(f"service {name}" in m and "sandbox strict" in m for m in told), (name, told)
     assert not any("sandbox: strict, without" in message for message in told), told
 
 

@@ -5,6 +5,7 @@ import re
 import time
 
 from machine import Machine, taken, wait_until
+from handlers import ask, services
 from clients import asks, connect, exchange, is_refused
 from processes import status
 from tap import case, covers, run
@@ -302,6 +303,23 @@ def sandbox():
     told = machine.messages()
     assert any("service echo" in message and "sandbox strict" in message for message in told), told
     assert not any("sandbox: strict, without" in message for message in told), told
+
+
+@case("every handler answers in the unit's sandbox and its own, in both process models", limit=90)
+def every_handler():
+    all_of_them = services(machine, 4010)
+    text = (f"{one.section}listen = 127.0.0.1:{one.port}\n" for one in all_of_them)
+    result = hand_in("".join(text))
+    assert result.returncode == 0, (result, machine.messages()[-10:])
+    for one in all_of_them:
+        ask(one.handler, f"127.0.0.1:{one.port}")
+    told = machine.messages()
+    for one in all_of_them:
+        assert any(f"service {one.name}" in m and "sandbox strict" in m for m in told), (one, told)
+        assert one.name.endswith("-fork") or f"forkechod: session {one.name} idle" in machine.titles()
+    assert not any("session error" in message for message in told), told
+    assert not any("sandbox: strict, without" in message for message in told), told
+    assert hand_in("").returncode == 0
 
 
 @case("systemd-analyze security gives the service 1.4 or better")
