@@ -64,6 +64,12 @@ def whole(daemon, count, seconds=5):
     return set(pool(daemon))
 
 
+def shown_whole(shown, count):
+    """The same as the status service tells it."""
+    wanted = {"workers": count, "idle": count, "scale": 0}
+    wait_until(f"{count} idle workers are shown", lambda: shown.service()["pool"] == wanted)
+
+
 def name_of(client):
     return "%s:%d" % client.getsockname()
 
@@ -149,8 +155,9 @@ def grows_and_shrinks():
 def max_requests():
     for limit in (1, 5):
         with Daemon() as daemon:
-            port = serve(daemon, start_servers=3, max_spare=3, max_requests=limit)
-            whole(daemon, 3)
+            port = free_port()
+            shown = Shown(daemon, keys_of(port, start_servers=3, max_spare=3, max_requests=limit))
+            shown_whole(shown, 3)
             daemon.mark()
             for _ in range(60):
                 assert exchange(port, b"hello") == b"hello"
@@ -161,7 +168,7 @@ def max_requests():
                 served[pid] = served.get(pid, 0) + 1
             assert max(served.values()) == limit, served
             assert sorted(served.values())[-10:] == [limit] * 10, served
-            whole(daemon, 3)
+            shown_whole(shown, 3)
             daemon.check()
 
 
@@ -500,11 +507,10 @@ def removed_address():
         port, other = free_port(), free_port()
         both = keys_of(port, start_servers=4)
         both["echo"]["listen"] += f" 127.0.0.1:{other}"
-        daemon.configure(both)
-        daemon.start()
-        whole(daemon, 4)
+        shown = Shown(daemon, both)
+        shown_whole(shown, 4)
         clients = crowd_of(crowd, port, 2) + crowd_of(crowd, other, 1)
-        daemon.configure(keys_of(port, start_servers=4))
+        daemon.configure(dict(shown.services, **keys_of(port, start_servers=4)))
         daemon.reload()
         wait_until("nobody is taken there", lambda: is_refused(other), seconds=1)
         assert exchange(port, b"hello") == b"hello"
@@ -514,11 +520,12 @@ def removed_address():
 @case("pause lets clients wait, though workers were forked ahead; resume serves them")
 def pause():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        port = serve(daemon, start_servers=3)
-        whole(daemon, 3)
+        port = free_port()
+        shown = Shown(daemon, keys_of(port, start_servers=3))
+        shown_whole(shown, 3)
         clients = crowd_of(crowd, port, 1)
         assert daemon.control("pause", "echo")[0] == 0
-        wait_until("idle ones have gone", lambda: not idle(daemon))
+        wait_until("idle ones have gone", lambda: shown.service()["pool"]["idle"] == 0)
         waiting = crowd.enter_context(connect(port))
         waiting.sendall(b"my turn")
         waiting.settimeout(0.5)
@@ -592,7 +599,7 @@ def figures():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = free_port()
         shown = Shown(daemon, keys_of(port, start_servers=5))
-        whole(daemon, 5)
+        shown_whole(shown, 5)
         clients = crowd_of(crowd, port, 2)
         wait_until("it is seen", lambda: shown.service()["live"] == 2)
         told = shown.service()
@@ -600,7 +607,7 @@ def figures():
         assert told["pool"] == {"workers": 5, "idle": 3, "scale": 0}, told["pool"]
         assert sorted(row["client"] for row in shown.sessions()) == sorted(map(name_of, clients))
         crowd.close()
-        wait_until("it is seen", lambda: shown.service()["pool"]["idle"] == 5)
+        shown_whole(shown, 5)
         assert shown.service()["live"] == 0 and not shown.sessions()
 
 
