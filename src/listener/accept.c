@@ -8,6 +8,7 @@
 
 #include "access/lists.h"
 #include "session/session.h"
+#include "sys/confine.h"
 
 /* The longest pause leaves room to serve within a second whoever waited for its end. */
 enum { BURST = 16, PAUSE_FIRST_MS = 50, PAUSE_LONGEST_MS = 800, LOOK_AGAIN_MS = 50 };
@@ -199,7 +200,7 @@ void accept_close_port(struct listener *listener, struct port *port)
 {
     /* Busy workers hold copies of it, in whose queue clients would wait for nobody. */
     if (listener->pool.shared != NULL && port->may_shut)
-        shutdown(port->fd, SHUT_RDWR);
+        confine_shut(port->fd);
     close(port->fd);
     port->fd = -1;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sysexits.h>
@@ -143,4 +144,9 @@ int confine_queue(pid_t pid, int number, int value)
     info.si_uid = getuid();
     info.si_value.sival_int = value;
     return (int)syscall(SYS_rt_sigqueueinfo, pid, number, &info, 0, 0, *token);
+}
+
+int confine_shut(int fd)
+{
+    return (int)syscall(SYS_shutdown, fd, SHUT_RDWR, 0, 0, 0, *token);
 }

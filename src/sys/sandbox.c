@@ -66,12 +66,12 @@ static const struct rule serving[] = {
     ANY(readv),
     ANY(writev),
     ANY(recvfrom),
-    ANY(sendto),
+    /* Who holds a listening socket must not turn it into one that connects (MSG_FASTOPEN). */
+    IF(sendto, NOTHING_BUT(3, MSG_DONTWAIT | MSG_NOSIGNAL), { 4, ULONG_MAX, 0 }),
     ANY(recvmsg),
-    ANY(sendmsg),
     ANY(splice),
     IF(pipe2, NOTHING_BUT(1, O_CLOEXEC | O_NONBLOCK)),
-    ANY(shutdown),
+    IF(shutdown, IS(1, SHUT_WR)), /* which does nothing to a listening socket */
     ANY(getsockname),
     ANY(getpeername),
     IF(ioctl, IS(1, SIOCOUTQ)),
@@ -161,6 +161,7 @@ static const struct rule keeping[] = {
 #endif
     ANY(kill),
     ANY(rt_sigqueueinfo),
+    IF(shutdown, IS(1, SHUT_RDWR)),
 };
 
 #ifdef WITH_SANITIZERS

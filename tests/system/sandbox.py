@@ -1,9 +1,11 @@
 """The sandbox: what a session that was taken over tries is its own end, and nobody else's."""
 
+import ctypes
+import errno
 import os
 import signal
 
-from clients import asks, connect, exchange, read_to_end
+from clients import asks, connect, exchange, is_refused, read_to_end
 from harness import (
     BUILD,
     IS_ROOT,
@@ -26,6 +28,8 @@ def case_of_strict(what, **limits):
 
 
 ACT = signal.SIGRTMIN + 5
+# What the signals from ACT on make a process try, in their order.
+BY_SIGNAL = ("socket", "sendto", "shutdown")
 
 # What it does, the system call that is named, and whether sanitizers need that call themselves.
 FILES = [("opens", "openat", True), ("opens_folder", "openat", True), ("creates", "openat", False),
@@ -34,6 +38,10 @@ FILES = [("opens", "openat", True), ("opens_folder", "openat", True), ("creates"
 SOCKETS = [("makes_socket", "socket", False), ("makes_pair", "socketpair", False),
            ("connects", "connect", False), ("binds", "bind", False), ("listens", "listen", False),
            ("picks_interface", "setsockopt", False), ("lists_interfaces", "ioctl", False)]
+PORTS = [("connects_at_once", "sendto", False), ("sends_elsewhere", "sendto", False),
+         ("sends_urgently", "sendto", False), ("passes_message", "sendmsg", False),
+         ("shuts_port", "shutdown", False), ("shuts_port_wholly", "shutdown", False),
+         ("guesses_shutting", "shutdown", False)]
 PROCESSES = [("executes", "execve", False), ("forks", "clone", True),
              ("clones", "clone", True), ("clones_newly", "clone3", False), ("unshares", "unshare", False)]
 OTHERS = [("kills", "kill", False), ("guesses", "kill", False),
@@ -107,6 +115,7 @@ def stops(what, acts):
 
 stops("opens, makes or changes files", FILES)
 stops("makes sockets, or connects its own", SOCKETS)
+stops("sends where it has no business, or shuts what is not its own", PORTS)
 stops("executes a program, forks, starts a thread", PROCESSES)
 stops("signals, traces, reads or limits other processes", OTHERS)
 stops("makes memory that can be executed", CODE)
@@ -119,7 +128,7 @@ stops("tries the kernel's less trodden paths", KERNEL)
 def pool():
     with Daemon() as daemon:
         place = Taken(daemon, process_model="prefork", start_servers=2)
-        place.expect_stopped(SOCKETS + MACHINE)
+        place.expect_stopped(SOCKETS + PORTS + MACHINE)
         wait_until("the pool is whole", lambda: len(daemon.processes("session", "wild")) >= 2)
         assert exchange(place.echo, b"well") == b"well"
 
@@ -130,10 +139,12 @@ def idle_worker():
         place = Taken(daemon, process_model="prefork", start_servers=2)
         daemon.announce("worker died: service wild")
         wait_until("it is idle", lambda: len(daemon.processes("session", "wild")) >= 2)
-        first = daemon.processes("session", "wild")[0]
-        daemon.kill(first.pid, ACT)
-        daemon.expect(rf"worker died: service wild \[{first.pid}\]: sandbox: socket$")
-        wait_until("the pool is whole", lambda: len(daemon.processes("session", "wild")) >= 2)
+        for number, call in enumerate(BY_SIGNAL, ACT):
+            first = daemon.processes("session", "wild")[0]
+            daemon.kill(first.pid, number)
+            daemon.expect(rf"worker died: service wild \[{first.pid}\]: sandbox: {call}$")
+            wait_until("the pool is whole", lambda: len(daemon.processes("session", "wild")) >= 2)
+            assert place.act("rests")[0] == b"done 0 0", "its port is as open as before"
         assert exchange(place.echo, b"well") == b"well"
 
 
@@ -154,6 +165,12 @@ def listener():
             wild.sendall(b"executes")
             daemon.expect("session error: wild .*: sandbox: execve, 8 bytes in")
             assert asks(client, b"after") == b"after"
+        for number, call in list(enumerate(BY_SIGNAL, ACT))[1:]:
+            daemon.mark()
+            daemon.kill(daemon.listener("wild"), number)
+            daemon.expect(f"listener died: service wild: sandbox: {call}$")
+            daemon.expect("listener restarted: service wild")
+            assert place.act("rests")[0] == b"done 0 0", "its port is as open as before"
 
 
 @case_of_strict("what cannot be told by the process itself kills it: abort, SIGSYS blocked, a foreign call")
@@ -222,6 +239,19 @@ def off():
             assert [status(pid)["Seccomp"] for pid in daemon.sessions("echo")] == ["0"]
 
 
+@case("without one, who holds the listening socket can connect by it, and end the service for everybody")
+def off_in_pool():
+    with open("/proc/sys/net/ipv4/tcp_fastopen", encoding="ascii") as file:
+        if int(file.read()) & 1 == 0:
+            raise Skip("this machine makes no connections by sendto: net.ipv4.tcp_fastopen")
+    with Daemon() as daemon:
+        place = Taken(daemon, process_model="prefork", start_servers=1, **daemon.sandbox(off=True))
+        daemon.announce("system call failed: service wild: accept4 on ")
+        said, _ = place.act("connects_at_once")
+        assert said == b"done -1 %d" % errno.EINPROGRESS, said
+        wait_until("its port is shut", lambda: is_refused(place.wild))
+
+
 @case("it is switched for one service by a reload; its sessions stay what they were")
 def reloaded():
     if SANDBOX_OFF:
@@ -245,22 +275,37 @@ def reloaded():
                 assert [status(pid)["Seccomp"] for pid in (old, new)] == ["2", "0"]
 
 
-HANDLERS = ("echo", "upper", "next", "discard", "chargen", "daytime", "time", "http", "status")
+# What each handler that speaks HTTP answers with.
+PAGES = {
+    "http": {"/": 200, "/livez": 200, "/readyz": 200, "/metrics": 404, "/status.json": 404},
+    "status": {"/": 200, "/?sessions=all": 200, "/status.json": 200, "/metrics": 200, "/livez": 200,
+               "/readyz": 200, "/nothing": 404},
+}
+HANDLERS = ("echo", "upper", "next", "discard", "chargen", "daytime", "time", *PAGES)
+
+
+def get(port, path):
+    """The status and the body that a request of its own connection gets."""
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    head, _, body = exchange(port, request.encode()).partition(b"\r\n\r\n")
+    return int(head.split()[1]), body
 
 
 def use(port, handler):
+    """As its clients do. Returns how many connections that took."""
+    if handler in PAGES:
+        for path, expected in PAGES[handler].items():
+            said, body = get(port, path)
+            assert said == expected and body, (handler, path, said, body)
+        return len(PAGES[handler])
     with connect(port) as client:
-        if handler in ("http", "status"):
-            for path in ("/", "/status.json", "/metrics", "/readyz"):
-                client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-                assert client.recv(12) == b"HTTP/1.1 200" or handler == "http"
-                return
         if handler in ("echo", "upper", "next"):
             assert len(asks(client, b"hello")) == 5
         elif handler == "chargen":
             assert client.recv(10)
         elif handler == "discard":
             client.sendall(b"x" * 100000)
+    return 1
 
 
 @case("every handler serves under it, in both process models, with every key that costs a call", limit=60)
@@ -277,14 +322,13 @@ def handlers():
             daemon.configure(services, defaults={"process_model": model, "start_servers": "2"})
             daemon.start()
             ports = {name: int(keys["listen"].split()[0].rsplit(":", 1)[1]) for name, keys in services.items()}
-            for name in HANDLERS:
-                use(ports[name], name)
+            used = sum(use(ports[name], name) for name in HANDLERS)
             with connect(ports["all"]) as client:
                 assert asks(client, b"hello") == b"hello"
                 assert exchange(ports["all"]) == b"busy"
             with connect(f"unix:{daemon.path('echo')}") as client:
                 assert asks(client, b"hello") == b"hello"
-            daemon.expect(r"session end: .*", count=len(HANDLERS))
+            daemon.expect(r"session end: .*", count=used + 2)
 
 
 @case_of_strict("a kernel that lacks a part of it is told of once, and gets the rest", limit=60)
@@ -307,6 +351,36 @@ def lacking():
             assert exchange(port, b"hello") == b"hello"
             daemon.expect(f"sandbox: strict, without {words}$")
             assert len(daemon.said("sandbox: strict, without")) == 1
+
+
+def landlock_version():
+    """What this kernel's Landlock can do (landlock(7)); 0: there is none."""
+    create_ruleset, version = 444, 1
+    return max(0, ctypes.CDLL(None).syscall(create_ruleset, None, 0, version))
+
+
+@case_of_strict("where seccomp is missing, Landlock refuses files and ports, and the session lives on", limit=60)
+def landlock():
+    version = landlock_version()
+    if SANDBOX_OFF or version == 0:
+        raise Skip("TEST_SANDBOX=off" if SANDBOX_OFF else "this kernel has no Landlock")
+    files = ("opens", "opens_folder", "creates")
+    ports = {"connects_newly": errno.ECONNREFUSED, "binds_newly": 0}
+    for gaps, of_files, of_ports in (
+        ("seccomp=22", errno.EACCES, errno.EACCES if version >= 4 else None),
+        ("seccomp=22 landlock_create_ruleset", 0, None),
+    ):
+        for model in ("fork", "prefork"):
+            with Daemon() as daemon:
+                place = Taken(daemon, start={"wrapper": [LACKING, *gaps.split(), "--"]}, process_model=model)
+                expected = {**{word: of_files for word in files[: 2 if of_files == 0 else 3]},
+                            **{word: of_ports or error for word, error in ports.items()}}
+                for word, error in expected.items():
+                    said, _ = place.act(word)
+                    assert said.startswith(b"done ") and int(said.split()[-1]) == error, (word, said, error)
+                    daemon.expect(r"session end: wild .*")
+                assert exchange(place.echo, b"well") == b"well"
+                daemon.check()
 
 
 @case("a kernel without close_range serves under it", limit=60)

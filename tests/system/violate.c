@@ -2,7 +2,8 @@
  * A handler that somebody has taken over, for tests: in a listener linked with this file, `discard`
  * waits for a word and then does what it stands for. Should that work, it says `done`.
  *
- * SIGNAL makes whatever process gets it, listener or session, make a connection.
+ * SIGNAL and those that follow it make whatever process gets them, listener or session, commit one
+ * of `by_signal`.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <linux/bpf.h>
 #include <linux/keyctl.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -37,7 +39,20 @@
 
 #define SIGNAL (SIGRTMIN + 5)
 
-enum { CLIENT = 3, PAGE = 4096 };
+enum { CLIENT = 3, PAGE = 4096, DESCRIPTORS = 64, NOBODYS_PORT = 1 };
+
+/* Where nobody listens. */
+static struct sockaddr_in away(void)
+{
+    return (struct sockaddr_in){ .sin_family = AF_INET,
+                                 .sin_port = htons(NOBODYS_PORT),
+                                 .sin_addr = { htonl(INADDR_LOOPBACK) } };
+}
+
+static long rests(void)
+{
+    return 0;
+}
 
 static long opens(void)
 {
@@ -82,8 +97,84 @@ static long makes_pair(void)
 
 static long connects(void)
 {
-    const struct sockaddr away = { .sa_family = AF_UNSPEC };
-    return connect(CLIENT, &away, sizeof(away));
+    const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+    return connect(CLIENT, &nobody, sizeof(nobody));
+}
+
+/* The listening socket of a listener or of a pool's process; -1: this one has none. */
+static int port(void)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_storage room;
+    } name;
+    for (int fd = 0; fd < DESCRIPTORS; fd++) {
+        socklen_t size = sizeof(name), peer_size = 0;
+        if (getsockname(fd, &name.any, &size) == 0 && name.any.sa_family == AF_INET &&
+            getpeername(fd, &name.any, &peer_size) < 0)
+            return fd;
+    }
+    return -1;
+}
+
+static long send_away(int flags)
+{
+    const struct sockaddr_in to = away();
+    return sendto(port(), "x", 1, flags, (const struct sockaddr *)&to, sizeof(to));
+}
+
+static long shuts_port(void)
+{
+    return shutdown(port(), SHUT_RD);
+}
+
+static long shuts_port_wholly(void)
+{
+    return shutdown(port(), SHUT_RDWR);
+}
+
+static long guesses_shutting(void)
+{
+    return syscall(SYS_shutdown, port(), SHUT_RDWR, 0, 0, 0, 1234567890123UL);
+}
+
+/* A listening socket can, once it is shut. */
+static long connects_at_once(void)
+{
+    long result = send_away(MSG_FASTOPEN);
+    if (result < 0 && shuts_port() == 0)
+        result = send_away(MSG_FASTOPEN);
+    return result;
+}
+
+static long sends_elsewhere(void)
+{
+    return send_away(MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static long sends_urgently(void)
+{
+    return send(CLIENT, "x", 1, MSG_OOB);
+}
+
+static long passes_message(void)
+{
+    char byte = 'x';
+    struct iovec part = { &byte, 1 };
+    const struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    return sendmsg(CLIENT, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static long connects_newly(void)
+{
+    const struct sockaddr_in to = away();
+    return connect((int)makes_socket(), (const struct sockaddr *)&to, sizeof(to));
+}
+
+static long binds_newly(void)
+{
+    const struct sockaddr_in here = { .sin_family = AF_INET };
+    return bind((int)makes_socket(), (const struct sockaddr *)&here, sizeof(here));
 }
 
 static long binds(void)
@@ -313,6 +404,7 @@ static const struct {
     {                                                                                              \
 #name, name                                                                                \
     }
+    ACT(rests),
     ACT(opens),
     ACT(opens_folder),
     ACT(creates),
@@ -321,6 +413,15 @@ static const struct {
     ACT(makes_socket),
     ACT(makes_pair),
     ACT(connects),
+    ACT(connects_newly),
+    ACT(connects_at_once),
+    ACT(sends_elsewhere),
+    ACT(sends_urgently),
+    ACT(passes_message),
+    ACT(shuts_port),
+    ACT(shuts_port_wholly),
+    ACT(guesses_shutting),
+    ACT(binds_newly),
     ACT(binds),
     ACT(listens),
     ACT(picks_interface),
@@ -371,20 +472,23 @@ enum session_end discard_serve(struct stream *stream, const struct manners *mann
     for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
         if (strcmp(word, acts[i].word) == 0) {
             long result = acts[i].act();
-            int length = snprintf(answer, sizeof(answer), "done %ld %d", result, errno);
+            int error = result < 0 ? errno : 0;
+            int length = snprintf(answer, sizeof(answer), "done %ld %d", result, error);
             stream_write(stream, answer, (size_t)length);
             return SESSION_COMPLETE;
         }
     return SESSION_SYSTEM;
 }
 
+static long (*const by_signal[])(void) = { makes_socket, connects_at_once, shuts_port };
+
 static void act_on_signal(int number)
 {
-    (void)number;
-    makes_socket();
+    by_signal[number - SIGNAL]();
 }
 
-__attribute__((constructor)) static void wait_for_signal(void)
+__attribute__((constructor)) static void wait_for_signals(void)
 {
-    signal(SIGNAL, act_on_signal);
+    for (size_t i = 0; i < sizeof(by_signal) / sizeof(by_signal[0]); i++)
+        signal(SIGNAL + (int)i, act_on_signal);
 }

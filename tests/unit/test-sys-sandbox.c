@@ -77,6 +77,38 @@ static void fork_as_keeper(void)
     confine_fork(SIGCHLD);
 }
 
+static void shut_as_keeper(void)
+{
+    confine_shut(STDIN_FILENO);
+}
+
+static void shut(void)
+{
+    shutdown(STDIN_FILENO, SHUT_RDWR);
+}
+
+static void shut_reading(void)
+{
+    shutdown(STDIN_FILENO, SHUT_RD);
+}
+
+static void send_to_somebody(void)
+{
+    const struct sockaddr name = { .sa_family = AF_UNIX };
+    sendto(STDIN_FILENO, "x", 1, MSG_NOSIGNAL, &name, sizeof(name));
+}
+
+static void send_and_connect(void)
+{
+    send(STDIN_FILENO, "x", 1, MSG_NOSIGNAL | MSG_FASTOPEN);
+}
+
+static void send_plainly(void)
+{
+    send(STDIN_FILENO, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    shutdown(STDIN_FILENO, SHUT_WR);
+}
+
 static bool is_violation(int status)
 {
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
@@ -85,17 +117,21 @@ static bool is_violation(int status)
 /* libcheck reports to a file: what a process under the filter finds out is its exit status. */
 static int try_all(void)
 {
-    static void (*const forbidden[])(void) = { open_file, make_socket, signal_parent };
+    static void (*const forbidden[])(
+        void) = { open_file,        make_socket,  signal_parent,   shut,
+                  send_to_somebody, shut_reading, send_and_connect };
     enter(false);
-    if (missing[0] != '\0' || end_of(do_nothing) != 0)
+    if (missing[0] != '\0' || end_of(do_nothing) != 0 || end_of(send_plainly) != 0)
         return 1;
     for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
         if (!is_violation(end_of(forbidden[i])))
             return 10 + (int)i;
     /* The number that lets the parent through is not there any more. */
     if (WTERMSIG(end_of(signal_parent_as_keeper)) != SIGSEGV ||
-        WTERMSIG(end_of(fork_as_keeper)) != SIGSEGV)
+        WTERMSIG(end_of(fork_as_keeper)) != SIGSEGV || WTERMSIG(end_of(shut_as_keeper)) != SIGSEGV)
         return 2;
+    if (confine_shut(-1) == 0 || errno != EBADF)
+        return 5;
     pid_t child = confine_fork(SIGCHLD);
     if (child == 0)
         wait_for_end();
