@@ -44,6 +44,16 @@ for page in forkechod.8:src/forkechod forkechoctl.8:src/ctl/forkechoctl forkecho
     fi
 done
 
+# forkecho bench has modes and options of its own, in the section "Under load"
+sed -n '/^\.Ss Under load/,/^\.Sh /p' man/forkecho.1 >"$work/section"
+"$build/src/client/forkecho" bench --help >"$work/bench"
+sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p; s/^  -\(.\), --\([a-z0-9-]*\).*/Fl \1 , Fl -\2/p' "$work/bench" |
+    sort >"$work/options"
+sed -n '/^\.It /p' "$work/section" | grep -oE 'Cm [a-z]+$|Fl . , Fl -[a-z0-9-]+' | sed 's/^Cm //' |
+    sort >"$work/explained"
+compare "forkecho.1 explains every mode and option of forkecho bench --help, and no other" \
+    "$work/options" "$work/explained"
+
 sed -n 's/.*PATH, control_socket, 0, 0, "\([^"]*\)".*/\1/p' src/conf/options.def >"$work/preset"
 "$build/src/ctl/forkechoctl" --help | sed -n 's/.*the control socket (\(.*\))$/\1/p' >"$work/default"
 compare "forkechoctl looks for the control socket where forkechod makes it" "$work/preset" "$work/default"

@@ -64,16 +64,41 @@ def handlers():
     assert wanted and found == wanted, (found, wanted)
 
 
-@case("mandoc finds nothing to warn of in any manual")
-def lint():
+def pages():
+    folder = os.path.join(TOP, "man")
+    found = sorted(os.path.join(folder, name) for name in os.listdir(folder)
+                   if re.search(r"\.[1-8]$", name))
+    assert len(found) >= 2, found
+    return found
+
+
+def mandoc(*arguments):
+    """What it says of all pages."""
     if not shutil.which("mandoc"):
         raise Skip("mandoc is not installed")
-    folder = os.path.join(TOP, "man")
-    pages = sorted(os.path.join(folder, name) for name in os.listdir(folder)
-                   if re.search(r"\.[1-8]$", name))
-    result = subprocess.run(["mandoc", "-Tlint", "-W", "warning", *pages], text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    assert len(pages) >= 2 and result.returncode == 0, result.stdout
+    return subprocess.run(["mandoc", *arguments, *pages()], text=True, encoding="utf-8",
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+
+
+@case("each literal in a manual has a line of its own: two on one would be quoted one in the other")
+def literals():
+    for page in pages():
+        with open(page, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                several = line.startswith(".") and len(re.findall(r"\bQl\b", line)) > 1
+                assert not several, f"{os.path.basename(page)}:{number}: {line}"
+
+
+@case("mandoc finds nothing to warn of in any manual")
+def lint():
+    result = mandoc("-Tlint", "-W", "warning")
+    assert result.returncode == 0, result.stdout
+
+
+@case("no manual shows quotes within quotes of the same kind")
+def quotes():
+    text = re.sub(".\b", "", mandoc("-Tutf8").stdout)  # bold and underlined are typed twice
+    assert "‘" in text and "’’" not in text, re.findall(".*’’.*", text)
 
 
 if __name__ == "__main__":
