@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import pty
+import re
 import resource
 import signal
 import socket
@@ -304,6 +306,62 @@ def finds_a_bad_stream():
         with listening(handler) as where:
             result = measure("stream", "-d", "200ms", *where, status=1)
             assert set(failures(result)) <= kinds and failures(result), result
+
+
+# ---- a terminal ---------------------------------------------------------------------------------
+
+
+def on_terminal(*arguments, seconds=20):
+    """Standard error is a terminal. Gives status, what came on it, and standard output."""
+    ours, theirs = pty.openpty()
+    with open(theirs, "wb") as terminal:
+        client = subprocess.Popen(
+            [FORKECHO, "bench", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            text=True,
+        )
+    shown = b""
+    with open(ours, "rb", buffering=0) as terminal, client:
+        guard = threading.Timer(scaled(seconds), client.kill)
+        guard.start()
+        with contextlib.suppress(OSError):  # how Linux tells that the other side is closed
+            while data := terminal.read(65536):
+                shown += data
+        out = client.stdout.read()
+        guard.cancel()
+    return client.returncode, shown.decode(), out
+
+
+LINE = r"\r\x1b\[K(\d+) done, (\d+) open, (\d+) failed"
+
+
+@case("on a terminal a line shows how far it is, is written over itself, and is gone at the end")
+def progress():
+    with echo() as (_, where):
+        # A line comes each half second.
+        status, shown, out = on_terminal("rr", "-c", 3, "-d", 2, *where)
+    assert status == 0 and "FORKECHO BENCH rr" in out and "\x1b" not in out, (status, out)
+    assert re.fullmatch(f"({LINE})+\r\x1b\\[K", shown), shown
+    lines = [tuple(map(int, line)) for line in re.findall(LINE, shown)]
+    done = [line[0] for line in lines]
+    assert len(lines) >= 2 and done == sorted(done) and done[-1] > done[0], lines
+    assert max(line[1] for line in lines) == 3 and not any(line[2] for line in lines), lines
+    total = int(re.search(r"requests +(\d+) in", out)[1])
+    assert 0 < done[-1] <= total, (done, total)
+
+
+@case("on a terminal the line counts what failed; that all are held takes its place")
+def progress_of_others():
+    with listening(mute) as where:
+        status, shown, _ = on_terminal("crr", "-c", 2, "-d", "1500ms", "-W", "200ms", *where)
+    failed = [int(line[2]) for line in re.findall(LINE, shown)]
+    assert status == 1 and failed and failed[-1] > 0, (status, shown)
+    with echo() as (_, where):
+        status, shown, _ = on_terminal("hold", "-c", 70, "-d", "1500ms", *where)
+    assert status == 0, (status, shown)
+    assert re.search(r"(^|\r\x1b\[K)70 connections are held\r\n", shown), shown
+    assert re.search(f"held\r\n({LINE})+\r\x1b\\[K$", shown), shown
 
 
 # ---- the command line ----------------------------------------------------------------------------
