@@ -89,8 +89,8 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout)
 
 void client_run(struct client *client, const struct service *service)
 {
-    static const struct address address = { .kind = ADDRESS_SOCKET,
-                                            .socket.any.sa_family = AF_UNIX };
+    const struct address address = { .kind = ADDRESS_SOCKET,
+                                     .socket.any.sa_family = client->over_tcp ? AF_INET : AF_UNIX };
     struct board_session row;
     struct session_plan plan;
     int ends[2];
@@ -103,7 +103,7 @@ void client_run(struct client *client, const struct service *service)
     piece = (struct fuzz_part){ NULL, 0 };
     half_closed = false;
     present = client;
-    session_plan(&plan, service, NULL);
+    session_plan(&plan, service, client->board);
     client->end = session_serve(ends[0], &address, &plan, &row, &client->counts);
     server_end = -1;
     if (client_end >= 0) {

@@ -16,9 +16,11 @@ enum {
 };
 
 struct client {
-    struct fuzz_part script; /* what it sends; may be empty */
-    bool drops;              /* heeds CLIENT_DROPS */
-    size_t takes;            /* bytes after which it is gone; 0: never */
+    struct fuzz_part script;   /* what it sends; may be empty */
+    bool drops;                /* heeds CLIENT_DROPS */
+    size_t takes;              /* bytes after which it is gone; 0: never */
+    bool over_tcp;             /* what the server believes; else over a Unix socket */
+    const struct board *board; /* what the handler may see; may be NULL */
     /* Set when it is over: */
     unsigned char *got; /* to be freed */
     size_t got_size;

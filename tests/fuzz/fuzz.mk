@@ -12,8 +12,8 @@ targets = access addresses board channel configuration control document handlers
 handlers_parts = client.o
 handlers_ldflags = -Wl,--wrap=recv,--wrap=poll
 handlers_flags = -max_len=20000
-http_parts = $(handlers_parts)
-http_ldflags = $(handlers_ldflags)
+http_parts = $(handlers_parts) household.o
+http_ldflags = $(handlers_ldflags) -Wl,--wrap=time,--wrap=clock_us,--wrap=getrandom
 http_flags = -max_len=20000
 board_parts = household.o
 channel_parts = household.o

@@ -1,15 +1,56 @@
-/* Any bytes, in any pieces, to the handler http: the whole server over a socket pair. Who sends
- * everything at once has to get the same answers as who sends it in drops, so the answers are
- * foreseen from the requests as a whole. Each has to be well-formed, and nothing else may come. */
+/* Any bytes, in any pieces, to the handlers http and status: the whole server over a socket pair.
+ * Who sends everything at once has to get the same answers as who sends it in drops, so the answers
+ * are foreseen from the requests as a whole. Each has to be well-formed, and nothing else may come.
+ *
+ * An input that begins with FOR_STATUS or FOR_STATUS_TCP is for status, which shows the board of a
+ * household. Time does not pass and nothing is random for it (fuzz.mk wraps both), so each page is
+ * what status_answer has for the same request. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "client.h"
+#include "household.h"
 #include "service/http_parse.h"
+#include "status/status.h"
+
+enum { FOR_STATUS = 0x05, FOR_STATUS_TCP = 0x06, NOW_S = 1790000000 };
 
 static const char body[] = "Hello, world!\n";
+
+/* NULL: http answers. */
+static const struct status_view *view;
+
+/* What a request has to get. */
+struct foreseen {
+    enum http_status status;
+    const char *type, *fields, *text; /* each may be NULL: not foreseen */
+    size_t length;                    /* of the text */
+};
+
+time_t __wrap_time(time_t *now);
+uint64_t __wrap_clock_us(void);
+ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned int flags);
+
+time_t __wrap_time(time_t *now)
+{
+    if (now != NULL)
+        *now = NOW_S;
+    return NOW_S;
+}
+
+uint64_t __wrap_clock_us(void)
+{
+    return NOW_S * 1000000ULL;
+}
+
+ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned int flags)
+{
+    (void)flags;
+    memset(bytes, 0x5a, size);
+    return (ssize_t)size;
+}
 
 /* What has come, and how far it was looked at. */
 struct answers {
@@ -39,17 +80,23 @@ static void take_line(struct answers *answers, char *line, size_t size)
     answers->at += length + 2;
 }
 
+static bool has_text(const char *bytes, size_t size, const char *text)
+{
+    return text == NULL || memmem(bytes, size, text, strlen(text)) != NULL;
+}
+
 /* One answer, and whether it says that the connection closes. */
-static void take_answer(struct answers *answers, enum http_status status, bool has_body,
-                        const char *text, bool *closes)
+static void take_answer(struct answers *answers, const struct foreseen *foreseen, bool has_body,
+                        bool *closes)
 {
     char line[512];
+    const char *head = answers->bytes + answers->at;
     long length = -1;
     int number = 0;
     bool allows = false;
 
     take_line(answers, line, sizeof(line));
-    HOLDS(sscanf(line, "HTTP/1.1 %3d %*[A-Za-z]", &number) == 1 && number == (int)status);
+    HOLDS(sscanf(line, "HTTP/1.1 %3d %*[A-Za-z]", &number) == 1 && number == (int)foreseen->status);
     *closes = false;
     for (take_line(answers, line, sizeof(line)); *line != '\0';
          take_line(answers, line, sizeof(line))) {
@@ -59,24 +106,46 @@ static void take_answer(struct answers *answers, enum http_status status, bool h
         *closes |= strcmp(line, "Connection: close") == 0;
         allows |= strcmp(line, "Allow: GET, HEAD") == 0;
     }
-    HOLDS(length >= 0 && allows == (status == HTTP_NOT_ALLOWED));
+    HOLDS(length >= 0 && allows == (foreseen->status == HTTP_NOT_ALLOWED));
+    size_t head_size = (size_t)(answers->bytes + answers->at - head);
+    HOLDS(has_text(head, head_size, foreseen->type) && has_text(head, head_size, foreseen->fields));
+    HOLDS(foreseen->text == NULL || (size_t)length == foreseen->length);
     if (!has_body)
         return;
-    HOLDS(text == NULL || (size_t)length == strlen(text));
     HOLDS((size_t)length <= answers->size - answers->at);
-    HOLDS(text == NULL || memcmp(answers->bytes + answers->at, text, (size_t)length) == 0);
+    HOLDS(foreseen->text == NULL ||
+          memcmp(answers->bytes + answers->at, foreseen->text, (size_t)length) == 0);
     answers->at += (size_t)length;
 }
 
-static enum http_status answer_to(const struct http_request *request)
+/* The page that status has for it. */
+static void foresee_page(const struct http_request *request, struct foreseen *foreseen)
 {
-    static const char *const known[] = { "/", "/livez", "/readyz" };
+    static struct buffer page;
+    struct http_answer answer = { .body = &page };
+
+    page.length = 0;
+    status_answer(view, request, &answer);
+    HOLDS(!page.failed && (answer.status == HTTP_OK) == (page.length > 0));
+    *foreseen = (struct foreseen){ answer.status, answer.type, answer.fields, NULL, page.length };
+    if (page.length > 0)
+        foreseen->text = page.bytes;
+}
+
+static void foresee_answer(const struct http_request *request, struct foreseen *foreseen)
+{
+    bool asks_health =
+        strcmp(request->path, "/livez") == 0 || strcmp(request->path, "/readyz") == 0;
+
+    *foreseen = (struct foreseen){ .status = HTTP_NOT_FOUND };
     if (request->method == HTTP_OTHER)
-        return HTTP_NOT_ALLOWED;
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (strcmp(request->path, known[i]) == 0)
-            return HTTP_OK;
-    return HTTP_NOT_FOUND;
+        foreseen->status = HTTP_NOT_ALLOWED;
+    else if (asks_health)
+        foreseen->status = HTTP_OK;
+    else if (view != NULL)
+        foresee_page(request, foreseen);
+    else if (strcmp(request->path, "/") == 0)
+        *foreseen = (struct foreseen){ HTTP_OK, NULL, NULL, body, sizeof(body) - 1 };
 }
 
 /* What becomes of the request at the beginning of these bytes, behind which nothing comes. */
@@ -117,7 +186,8 @@ static void check(const struct client *client, const char *bytes, size_t size)
     while (keep && size > 0) {
         struct http_request request;
         enum http_status status = judge(bytes, size, &request);
-        bool closes, greets = false;
+        struct foreseen foreseen = { .status = status };
+        bool closes;
         if (status == HTTP_OK) {
             HOLDS(request.length > 0 && request.length <= size);
             check_persistence(&request, bytes);
@@ -130,12 +200,11 @@ static void check(const struct client *client, const char *bytes, size_t size)
             bytes += request.body;
             size -= request.body;
             keep = request.keep;
-            status = answer_to(&request);
-            greets = status == HTTP_OK && strcmp(request.path, "/") == 0;
+            foresee_answer(&request, &foreseen);
         } else {
             keep = false;
         }
-        take_answer(&answers, status, request.method != HTTP_HEAD, greets ? body : NULL, &closes);
+        take_answer(&answers, &foreseen, request.method != HTTP_HEAD, &closes);
         HOLDS(closes == !keep);
     }
     HOLDS(answers.at == answers.size);
@@ -159,15 +228,38 @@ static void try_parser(const char *bytes, size_t size)
     }
 }
 
+/* Whom the first byte asks for. Returns how many bytes that was. */
+static size_t choose(const uint8_t *bytes, size_t size, struct service *service,
+                     struct client *client)
+{
+    static struct house house;
+    static struct status_view shown;
+    bool over_tcp = size > 0 && bytes[0] == FOR_STATUS_TCP;
+    bool asks_status = over_tcp || (size > 0 && bytes[0] == FOR_STATUS);
+
+    view = asks_status ? &shown : NULL;
+    snprintf(service->handler, sizeof(service->handler), asks_status ? "status" : "http");
+    memcpy(service->body, body, sizeof(body));
+    if (!asks_status)
+        return 0;
+    if (house.master == NULL)
+        house_build(&house);
+    shown = (struct status_view){ .board = &house.master->board, .local_names = over_tcp };
+    client->board = shown.board;
+    client->over_tcp = over_tcp;
+    return 1;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    struct service service = { .size = sizeof(service), .handler = "http", .linger_timeout = 1000 };
-    struct client client = { .script = { bytes, size } };
+    struct service service = { .size = sizeof(service), .linger_timeout = 1000 };
+    struct client client = { .drops = false };
+    size_t chosen = choose(bytes, size, &service, &client);
+    client.script = (struct fuzz_part){ bytes + chosen, size - chosen };
     struct fuzz_part rest = client.script, piece;
     char *whole = malloc(size + 1);
     size_t length = 0;
 
-    memcpy(service.body, body, sizeof(body));
     while (fuzz_cut(&rest, CLIENT_PIECE_END, &piece)) {
         memcpy(whole + length, piece.bytes, piece.size);
         length += piece.size;
