@@ -21,7 +21,7 @@ fuzz-run: fuzz
 	+@$(fuzz_make) run
 
 # The corpus has files without number: it goes whole.
-EXTRA_DIST += tests/fuzz/fuzz.mk tests/fuzz/corpus tests/fuzz/configuration.words \
+EXTRA_DIST += doc/fuzzing.md tests/fuzz/fuzz.mk tests/fuzz/corpus tests/fuzz/configuration.words \
 	tests/fuzz/access.dict tests/fuzz/addresses.dict tests/fuzz/board.dict \
 	tests/fuzz/control.dict tests/fuzz/document.dict tests/fuzz/handlers.dict \
 	tests/fuzz/heritage.dict tests/fuzz/http.dict tests/fuzz/values.dict \
