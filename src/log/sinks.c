@@ -81,9 +81,9 @@ void sink_retry(struct sink *sink, uint64_t now_ms)
 {
     if (sink->fd >= 0 || now_ms < sink->retry_ms)
         return;
-    sink->retry_ms = now_ms + RETRY_MS;
     int fd = connect_socket(sink->path);
     if (fd < 0) {
+        sink->retry_ms = now_ms + RETRY_MS;
         tell_lost(sink, -fd);
         return;
     }
@@ -120,8 +120,8 @@ int sink_write(struct sink *sink, const char *bytes, size_t size, uint64_t now_m
         return write_stderr(sink, sink->fd, bytes, size);
     sink_retry(sink, now_ms);
     int result = send_datagram(sink, bytes, size);
-    if (!result || result == -EAGAIN || result == -ENOBUFS || result == -ENOMEM ||
-        result == -EMSGSIZE)
+    if (!result || result == -EAGAIN || result == -EINTR || result == -ENOBUFS ||
+        result == -ENOMEM || result == -EMSGSIZE)
         return result;
     /* The log daemon is gone, or was replaced: then this line need not be lost. */
     sink_close(sink);

@@ -44,14 +44,13 @@ static _Noreturn void become_program(const struct upgrade *upgrade, char **argum
     setpgid(0, 0); /* whoever is first */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    dup2(upgrade->output, STDOUT_FILENO);
-    dup2(upgrade->output, STDERR_FILENO);
     fcntl(state, F_SETFD, 0);
     fcntl(configuration, F_SETFD, 0);
     snprintf(number, sizeof(number), "%d", state);
-    if (setenv(HERITAGE_VARIABLE, number, 1) == 0)
+    if (dup2(upgrade->output, STDOUT_FILENO) >= 0 && dup2(upgrade->output, STDERR_FILENO) >= 0 &&
+        setenv(HERITAGE_VARIABLE, number, 1) == 0)
         fexecve(upgrade->program, arguments, environ);
-    dprintf(STDERR_FILENO, "%s: %s\n", upgrade->executable,
+    dprintf(upgrade->output, "%s: %s\n", upgrade->executable,
             errno == ENOEXEC || errno == ENOENT ? "not a program" : strerror(errno));
     _exit(EX_OSERR);
 }

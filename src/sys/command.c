@@ -39,9 +39,9 @@ static void record(int number)
     caught = number;
 }
 
-void command_tell_start(int pipe, pid_t daemon)
+int command_tell_start(int pipe, pid_t daemon)
 {
-    io_write_full(pipe, &daemon, sizeof daemon);
+    return io_write_full(pipe, &daemon, sizeof daemon);
 }
 
 void command_tell_end(int pipe, int status, const char *text)
@@ -113,6 +113,8 @@ static bool receive(struct wait *wait, void *buffer, size_t size)
             continue;
         }
         ssize_t count = read(wait->pipe, (char *)buffer + have, size - have);
+        if (count < 0 && errno == EINTR)
+            continue;
         if (count <= 0)
             return false;
         have += (size_t)count;
@@ -121,9 +123,9 @@ static bool receive(struct wait *wait, void *buffer, size_t size)
 }
 
 /* Orphaned, the daemon has become a child of this process (daemonize). What waitpid(2) returns. */
-static pid_t await_death(const struct wait *wait, int *status)
+static pid_t await_death(const struct wait *wait, int limit_ms, int *status)
 {
-    uint64_t end = clock_ms() + DEATH_MS;
+    uint64_t end = clock_ms() + (uint64_t)limit_ms;
     pid_t reaped = 0;
 
     while (wait->daemon && (reaped = waitpid(wait->daemon, status, WNOHANG)) == 0 &&
@@ -132,11 +134,25 @@ static pid_t await_death(const struct wait *wait, int *status)
     return reaped;
 }
 
-static void tell_death(const struct wait *wait)
+/* Its report was lost, and it lives: who is told that the start failed does not expect it to. */
+static void stop_unheard(struct wait *wait)
+{
+    int status;
+
+    end_daemon(wait);
+    if (await_death(wait, STOP_MS, &status) == 0)
+        kill(wait->daemon, SIGKILL);
+}
+
+static void tell_death(struct wait *wait)
 {
     char text[128] = "the daemon ended before it was ready, and did not say why";
     int status;
-    pid_t reaped = await_death(wait, &status);
+    pid_t reaped = await_death(wait, DEATH_MS, &status);
+    bool unheard = reaped == 0 && wait->daemon > 0 && !wait->stopped && !wait->late;
+
+    if (unheard)
+        stop_unheard(wait);
 
     if (wait->stopped)
         snprintf(text, sizeof text, "stopped by signal %d (%s) before it was ready", wait->stopped,
@@ -144,6 +160,8 @@ static void tell_death(const struct wait *wait)
     else if (wait->late)
         snprintf(text, sizeof text, "the daemon was not ready within %d s, and was stopped",
                  READY_MS / 1000);
+    else if (unheard)
+        snprintf(text, sizeof text, "the daemon's report was lost, and the daemon was stopped");
     else if (reaped > 0 && WIFSIGNALED(status))
         snprintf(text, sizeof text, "the daemon died of signal %d (%s) before it was ready",
                  WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -176,7 +194,7 @@ _Noreturn void command_wait(int pipe, pid_t middle, const sigset_t *open)
         command_print(report.status, text);
         /* When this command has failed, nothing of what it tried is left. */
         if (report.status)
-            await_death(&wait, &(int){ 0 });
+            await_death(&wait, DEATH_MS, &(int){ 0 });
     } else {
         report.status = EX_OSERR;
         tell_death(&wait);

@@ -10,8 +10,8 @@
 #include <signal.h>
 #include <sys/types.h>
 
-/* The daemon's side. */
-void command_tell_start(int pipe, pid_t daemon);
+/* The daemon's side. 0 or -errno; an end that cannot be told is for the command to see. */
+int command_tell_start(int pipe, pid_t daemon);
 void command_tell_end(int pipe, int status, const char *text);
 
 /* Prints a report as it is due (daemonize_report). */

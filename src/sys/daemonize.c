@@ -64,6 +64,16 @@ static int detach(const int *keep, size_t count)
     return result < 0 ? -1 : 0;
 }
 
+/* The command tells it. */
+static _Noreturn void give_up(const char *what)
+{
+    struct failure why;
+
+    failure_errno(&why, EX_OSERR, errno, "%s", what);
+    daemonize_report(why.status, why.text);
+    _exit(why.status);
+}
+
 /* The second fork: a process that leads no session can never get a terminal again. */
 static void become_orphan(void)
 {
@@ -72,10 +82,10 @@ static void become_orphan(void)
     if (daemon == 0)
         return;
     if (daemon < 0) {
-        struct failure why;
-        failure_errno(&why, EX_OSERR, errno, "cannot start the daemon's process");
+        int error = errno;
         command_tell_start(report_pipe, 0);
-        daemonize_report(why.status, why.text);
+        errno = error;
+        give_up("cannot start the daemon's process");
     }
     _exit(EX_OK);
 }
@@ -108,8 +118,11 @@ int daemonize(const int *keep, size_t count)
     report_pipe = ends[1];
     become_orphan();
     sigprocmask(SIG_SETMASK, &old, NULL);
-    command_tell_start(report_pipe, getpid());
-    return detach(keep, count);
+    if (command_tell_start(report_pipe, getpid()) < 0)
+        _exit(EX_OSERR); /* the command sees that nobody is there */
+    if (detach(keep, count) < 0)
+        give_up("cannot detach");
+    return 0;
 }
 
 void daemonize_report(int status, const char *text)

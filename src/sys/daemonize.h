@@ -14,10 +14,10 @@ void daemonize_repair(void);
 
 /* Detaches. Returns in the daemon alone, 0, with 0–2 on /dev/null and everything but keep[] (at
  * most 511) closed; the calling process and the middle one never return. -1 with errno where it
- * could not fork or has no /dev/null.
+ * could not fork; what fails after that is reported, and ends the daemon.
  *
  * The calling process waits for daemonize_report. Where the daemon dies without one, it says so and
- * exits with EX_OSERR. A signal that would end it (HUP INT QUIT TERM), or 60 s without a report,
+ * exits with EX_OSERR; so it does where the report is lost, and then it ends the daemon. A signal that would end it (HUP INT QUIT TERM), or 60 s without a report,
  * ends the daemon too: SIGTERM, after 10 s SIGKILL. */
 int daemonize(const int *keep, size_t count);
 

@@ -1,8 +1,8 @@
 """What system calls plausibly fail with: by call, or by call and what an argument names.
 
 By each call's own page of section 2, and signal(7); where a firewall, a security module or a container
-may refuse a call, with EPERM as well. A call that is not here does not fail, or not as strace(1) lets
-it: a close(2) that failed has closed, and brk(2) returns no errno.
+may refuse a call, with EPERM as well. Each call that the daemon makes is in one of two lists: it fails
+so (ERRNOS), or it does not fail (SAFE).
 """
 
 _ROOM = ["EMFILE", "ENFILE", "ENOMEM"]  # for a new descriptor
@@ -11,7 +11,9 @@ _FULL = ["ENOSPC", "EIO"]
 
 ERRNOS = {
     # files
+    "openat O_TMPFILE": ["EMFILE", "EACCES", "ENOSPC", "EOPNOTSUPP"],
     "openat": ["EMFILE", "ENFILE", "ENOMEM", "EACCES"],
+    "read <pipe:": ["EINTR"],
     "read": ["EIO", "EINTR"],
     "pread64": _DEVICE,
     "write": [*_FULL, "EINTR", "EAGAIN"],
@@ -28,9 +30,11 @@ ERRNOS = {
     "getdents64": _DEVICE,
     "getcwd": ["ENOENT"],
     "ftruncate": [*_FULL, "EINTR"],
+    "linkat": ["EEXIST", "EACCES", "EXDEV", "ENOSPC"],
     "unlink": ["EACCES", "EROFS"],
     "unlinkat": ["EACCES", "EROFS"],
     "rename": ["EACCES", "ENOSPC"],
+    "chdir": ["EACCES"],
     "mkdir": ["EACCES", "ENOSPC"],
     "chmod": ["EPERM", "EROFS"],
     "fchmod": ["EPERM", "EROFS"],
@@ -40,6 +44,7 @@ ERRNOS = {
     "fchownat": ["EPERM"],
     "flock": ["ENOLCK", "EINTR"],
     "fcntl F_DUPFD": ["EMFILE"],
+    "fcntl F_GET_SEALS": ["EINVAL"],
     "fcntl F_ADD_SEALS": ["EPERM", "EBUSY"],
     "fcntl LK": ["ENOLCK", "EAGAIN"],
     "dup2": ["EBUSY", "EINTR"],
@@ -63,6 +68,7 @@ ERRNOS = {
     "mmap": ["ENOMEM"],
     "mremap": ["ENOMEM"],
     "mprotect": ["ENOMEM"],
+    "madvise": ["EINVAL", "ENOMEM"],
     # sockets
     "socket": [*_ROOM, "ENOBUFS", "EAFNOSUPPORT", "EPERM"],
     "socketpair": [*_ROOM, "ENOBUFS"],
@@ -91,7 +97,9 @@ ERRNOS = {
     "wait4": ["EINTR"],
     "waitid WNOHANG": [],
     "waitid": ["EINTR"],
+    "rt_sigtimedwait": ["EINTR"],
     "kill": ["EPERM", "ESRCH"],
+    "rt_sigqueueinfo": ["EAGAIN", "EPERM"],
     "pidfd_open": [*_ROOM, "ENOSYS"],
     "pidfd_send_signal": ["EPERM", "ESRCH"],
     "setpgid": ["EACCES", "EPERM"],
@@ -114,15 +122,30 @@ ERRNOS = {
 }  # fmt: skip
 
 
+# These do not fail, or not as strace(1) lets them: a close(2) that failed has closed, brk(2) returns no
+# errno, and what looks at or sets a thing of the process itself fails on a wrong argument alone.
+SAFE = [
+    "close", "munmap", "brk", "exit_group", "rt_sigreturn", "umask",
+    "fcntl F_GETFD", "fcntl F_SETFD", "fcntl F_GETFL", "fcntl F_SETFL", "ioctl TCGETS",
+    "rt_sigaction", "rt_sigprocmask", "arch_prctl", "rseq", "set_robust_list", "set_tid_address",
+    "getpid", "getppid", "gettid", "getsid", "getpriority",
+    "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid",
+]  # fmt: skip
+
 # Of a peer that is gone: only sessions have one that can go while all else lives.
 _PEER = {"EPIPE", "ECONNRESET", "ETIMEDOUT"}
 
 
+def _means(key, call, arguments):
+    name, _, word = key.partition(" ")
+    return name == call and word in arguments
+
+
 def errnos_of(process, call, arguments):
-    """The errnos for a process's call with these arguments, as strace writes them."""
+    """The errnos for a process's call with these arguments, as strace writes them; None when the call
+    is in no list."""
     for key, errnos in ERRNOS.items():
-        name, _, word = key.partition(" ")
-        if name == call and word in arguments:
+        if _means(key, call, arguments):
             lives = call in ("sendto", "recvfrom") and not process.startswith("session")
             return [errno for errno in errnos if not (lives and errno in _PEER)]
-    return []
+    return [] if any(_means(key, call, arguments) for key in SAFE) else None

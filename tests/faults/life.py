@@ -1,5 +1,9 @@
 """One small life of the daemon: start, a client, a reload that changes the service, a client, stop.
 
+In most plans it stays in the foreground. Detached, its log is a syslog of the test's own, and the
+first client comes by a Unix socket. In the plan of an upgrade the program is executed anew, which
+reloads as well.
+
 Something may fail in it: a system call (Tracer) or an allocation (Shortage). `Life.judge` says what
 came of it, in a word of FATES, or what a user could not accept.
 """
@@ -22,6 +26,7 @@ sys.path.insert(1, os.path.join(os.path.dirname(sys.path[0]), "system"))
 from clients import read_to_end  # noqa: E402
 from harness import BUILD, LINE, QUIET_LEVELS, SERVING_USER, free_port, section  # noqa: E402
 from processes import wait_exit  # noqa: E402
+from sinks import LEVELS, parse_syslog, wrapper  # noqa: E402
 from tap import scaled  # noqa: E402
 
 FORKECHOD = os.path.join(BUILD, "tests/faults/forkechod")
@@ -33,6 +38,7 @@ FATES = {
     "rejected": "the reload was rejected, and both clients got the old configuration's answers",
     "lost": "one client was lost, and the log says so",
     "refused": "the daemon refused to start, with one message and a status that is not 0",
+    "ended": "the program that was executed in the daemon's place could not go on, and ended like that",
 }
 START_S, CLIENT_S, RELOAD_S, STOP_S = 13, 7, 13, 4
 LINES_MAX = 40  # of a life's log
@@ -42,17 +48,21 @@ GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 class Plan:
     """What is served before and after the reload, what the clients send, and what they may get: by
-    whether the new configuration is in force."""
+    whether the new configuration is in force. `adds` is whether it only adds to the plans before it
+    (sweep.py)."""
 
-    def __init__(self, before, after, requests, answers, by_control=False):
+    def __init__(self, before, after, requests, answers, *, by_control=False, detached=False,
+                 reload=signal.SIGHUP, adds=False):  # fmt: skip
         self.before, self.after = before, after
         self.requests, self.answers = requests, [re.compile(answer, re.S) for answer in answers]
-        self.by_control = by_control
+        self.by_control, self.detached, self.reload = by_control, detached, reload
+        self.adds = adds
 
 
 POOL = {"process_model": "prefork", "start_servers": 1, "min_spare": 1, "max_spare": 1,
         "max_requests": 1}
 ECHO = ([b"Hello\r\n"] * 2, [b"Hello\r\n", b"HELLO\r\n"])
+BULK = 1 << 20  # enough for handler echo to take another way (echo.c)
 PLANS = {
     "fork": Plan({"handler": "echo"}, {"handler": "upper"}, *ECHO),
     "prefork": Plan(dict(POOL, handler="echo"), dict(POOL, handler="upper"), *ECHO),
@@ -61,27 +71,45 @@ PLANS = {
     "status": Plan({"handler": "status"}, {"handler": "status", "nice": 1},
                    [GET % b"/", GET % b"/metrics"],
                    [b"HTTP/1.1 200 .*(</html>|# EOF)\n"] * 2),
+    "bulk": Plan({"handler": "echo"}, {"handler": "upper"}, [b"x" * BULK] * 2,
+                 [b"x{%d}$" % BULK, b"X{%d}$" % BULK], adds=True),
+    "detached": Plan({"handler": "echo"}, {"handler": "upper"}, *ECHO, detached=True,
+                     adds=True),
+    "upgrade": Plan({"handler": "echo"}, {"handler": "upper"}, *ECHO, reload=signal.SIGUSR2,
+                    adds=True),
 }  # fmt: skip
 
 
 class Lines:
-    """What the daemon prints, as it comes."""
+    """What the daemon prints, as it comes, and what it sends to syslog, as if it were printed."""
 
-    def __init__(self, descriptor):
+    def __init__(self, descriptor, syslog=None):
         self.lines, self.ended = [], False
-        self._news = threading.Condition()
-        self._thread = threading.Thread(target=self._read, args=[descriptor], daemon=True)
-        self._thread.start()
+        self._news, self._syslog = threading.Condition(), syslog
+        self._threads = [threading.Thread(target=self._read, args=[descriptor], daemon=True)]
+        if syslog:
+            self._threads.append(threading.Thread(target=self._take, daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def _add(self, line):
+        with self._news:
+            self.lines.append(line)
+            self._news.notify_all()
 
     def _read(self, descriptor):
         with open(descriptor, encoding="utf-8", errors="backslashreplace") as stream:
             for line in stream:
-                with self._news:
-                    self.lines.append(line.rstrip("\n"))
-                    self._news.notify_all()
+                self._add(line.rstrip("\n"))
         with self._news:
-            self.ended = True
+            self.ended = not self._syslog
             self._news.notify_all()
+
+    def _take(self):
+        while data := self._syslog.recv(65536):
+            fields = parse_syslog(data)
+            self._add(f"forkechod: {LEVELS[int(fields['PRIORITY'])]}: {fields['MESSAGE']}")
+        self._syslog.close()
 
     def find(self, pattern):
         """The first match, or None."""
@@ -99,40 +127,58 @@ class Lines:
         return found
 
     def finish(self):
-        self._thread.join(scaled(2))
+        """The daemon has ended."""
+        if self._syslog:
+            self._syslog.sendto(b"", self._syslog.getsockname())
+        for thread in self._threads:
+            thread.join(scaled(2))
 
 
 class Gate:
     """Where the daemon's processes wait (gate.c): calls `arrived(name, pid)` for each, by names as
     "master", "child-1" (of the master; its first one reads the configuration) and "session-1" (of a
-    listener; in a pool a worker)."""
+    listener; in a pool a worker). A master that detaches is a "command" first, which has a child
+    "middle", which has the master."""
 
     NAMES = {b"m": "master", b"c": "child", b"s": "session"}
 
-    def __init__(self, session, arrived):
-        self._counts, self._arrived = {}, arrived
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.bind(f"\0forkechod-gate-{session}")
-        self._socket.listen(64)
-        threading.Thread(target=self._serve, daemon=True).start()
+    def __init__(self, session, detached, arrived):
+        self._counts, self._arrived, self._sockets = {}, arrived, []
+        self._first = {"master": ["command"], "child": ["middle", "master"]} if detached else {}
+        self._open(session)
 
-    def _serve(self):
+    def _open(self, session):
+        entrance = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        entrance.bind(f"\0forkechod-gate-{session}")
+        entrance.listen(64)
+        self._sockets.append(entrance)
+        threading.Thread(target=self._serve, args=[entrance], daemon=True).start()
+
+    def _name(self, kind):
+        if self._first.get(kind):
+            return self._first[kind].pop(0)
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        return kind if kind == "master" else f"{kind}-{self._counts[kind]}"
+
+    def _serve(self, entrance):
         while True:
             try:
-                visitor, _ = self._socket.accept()
+                visitor, _ = entrance.accept()
             except OSError:
                 return
             with visitor, contextlib.suppress(OSError):
-                name = self.NAMES[visitor.recv(1)]
+                name = self._name(self.NAMES[visitor.recv(1)])
                 pid = struct.unpack("iII", visitor.getsockopt(socket.SOL_SOCKET,
                                                               socket.SO_PEERCRED, 12))[0]
-                self._counts[name] = self._counts.get(name, 0) + 1
-                self._arrived(name if name == "master" else f"{name}-{self._counts[name]}", pid)
+                if name == "middle":  # it is going to lead a session
+                    self._open(pid)
+                self._arrived(name, pid)
                 visitor.send(b".")
 
     def close(self):
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+        for entrance in self._sockets:
+            entrance.shutdown(socket.SHUT_RDWR)
+            entrance.close()
 
 
 class Tracer:
@@ -181,20 +227,24 @@ class Life:
         self.directory = tempfile.mkdtemp(prefix="forkechod-fault-")
         os.chmod(self.directory, 0o755)
         self.port = free_port()
-        self.configured = {}
+        self.pids = {}
         self.clients, self.wrong = [], []
-        self.ready = self.reload = self.status = None
+        self.ready = self.reload = self.status = self.syslog = None
+        self._upgrades = plan.reload != signal.SIGHUP
 
     def path(self, name):
         return os.path.join(self.directory, name)
 
     def configure(self, service):
         daemon = {"pid_file": self.path("pid"), "control_socket": self.path("control"),
-                  "log_type": "stderr", "user": SERVING_USER, "graceful_timeout": "500ms",
-                  "max_sessions": 64} | SANDBOX.get("daemon", {})  # fmt: skip
+                  "log_type": "syslog" if self.plan.detached else "stderr", "user": SERVING_USER,
+                  "graceful_timeout": "500ms", "max_sessions": 64} | SANDBOX.get("daemon", {})  # fmt: skip
         defaults = {"linger_timeout": "100ms", "instances": 8} | SANDBOX.get("defaults", {})
         text = section("daemon", daemon) + section("defaults", defaults)
-        text += section("service echo", dict(service, listen=f"127.0.0.1:{self.port}"))
+        listen = f"127.0.0.1:{self.port}"
+        if self.plan.detached:
+            listen += f" unix:{self.path('unix')}"
+        text += section("service echo", dict(service, listen=listen))
         with open(self.path("new"), "w", encoding="utf-8") as file:
             file.write(text)
         os.rename(self.path("new"), self.path("forkechod.conf"))
@@ -203,15 +253,16 @@ class Life:
 
     def run(self):
         self.configure(self.plan.before)
+        command = [FORKECHOD, "-1", "-c", self.path("forkechod.conf")]
+        command = [*self._place(), *command] if self.plan.detached else [*command, "-F"]
         read_end, write_end = os.pipe()
         environment = dict(os.environ, FORKECHOD_GATE="1", FORKECHOD_LISTENER=LISTENER)
-        self.master = subprocess.Popen(
-            [FORKECHOD, "-F", "-1", "-c", self.path("forkechod.conf")],
-            stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end, env=environment,
+        self.command = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end, env=environment,
             start_new_session=True)  # fmt: skip
         os.close(write_end)
-        self.log = Lines(read_end)
-        gate = Gate(self.master.pid, lambda name, pid: self.fault.arrived(self, name, pid))
+        self.log = Lines(read_end, self.syslog)
+        gate = Gate(self.command.pid, self.plan.detached, self._arrived)
         try:
             self._live()
         finally:
@@ -219,24 +270,58 @@ class Life:
             self._clean_up()
         return self
 
+    def _place(self):
+        """What puts a command where syslog is a socket of ours."""
+        directory = self.path("syslog")
+        os.mkdir(directory)
+        self.syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.syslog.bind(os.path.join(directory, "socket"))
+        return wrapper("syslog", directory)
+
+    def _arrived(self, name, pid):
+        self.pids.setdefault(name, pid)
+        self.fault.arrived(self, name, pid)
+
     def _live(self):
-        self.ready = self.log.wait(r": notice: start: |^echo 127\.", START_S)
+        self.ready = self._start()
         if self.ready:
             self._ask()
             self._reload()
             self._ask()
             self._signal(signal.SIGTERM)
-        seconds = STOP_S if self.ready or self.log.ended else 0.1
-        if not wait_exit(self.master.pid, seconds):
-            where = "after SIGTERM" if self.ready else "at its start"
-            self.wrong.append(f"hangs: the master still runs {where}")
-            self._signal(signal.SIGKILL)
-        self.status = self.master.wait()
+        seconds = STOP_S if self.ready or self.log.ended or self.plan.detached else 0.1
+        self.status = self._end("master", seconds)
+        if self.command.poll() is None or not self.ready:
+            self.status = self._end("command", 0)
         self.log.finish()
 
+    def _start(self):
+        if not self.plan.detached:
+            return self.log.wait(r": notice: start: |^echo 127\.", START_S)
+        # The command ends when the daemon serves.
+        if wait_exit(self.command.pid, START_S) and self.command.wait() == 0:
+            return self.log.wait(r": notice: start: ", 1)
+        return None
+
+    def _end(self, name, seconds):
+        """Waits for its end → its status, or None if it was never there."""
+        own = name == "command" or not self.plan.detached
+        pid = self.command.pid if own else self.pids.get(name)
+        if not pid:
+            return None
+        if not wait_exit(pid, seconds):
+            where = "after SIGTERM" if self.ready else "at its start"
+            self.wrong.append(f"hangs: the {name} still runs {where}")
+            os.kill(pid, signal.SIGKILL)
+        if own:
+            return self.command.wait()
+        with contextlib.suppress(ChildProcessError):  # the command that started it has seen it end
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return None
+
     def _signal(self, number):
-        if self.master.poll() is None:
-            os.kill(self.master.pid, number)
+        with contextlib.suppress(ProcessLookupError, KeyError):
+            os.kill(self.pids["master"], number)
 
     def _ask(self):
         """A client's course, for as long as an old listener may still take it: its port and what
@@ -258,24 +343,43 @@ class Life:
     def _exchange(self, request):
         port, answer = None, b""
         try:
-            with socket.socket() as client:
-                client.settimeout(scaled(CLIENT_S))
-                client.connect(("127.0.0.1", self.port))
-                port = client.getsockname()[1]
-                client.sendall(request)
-                client.shutdown(socket.SHUT_WR)
-                answer = read_to_end(client)
+            with self._connect() as client:
+                port = client.getsockname()[1:2]
+                port = port[0] if port else "unix"
+                sender = threading.Thread(target=self._send, args=[client, request])
+                sender.start()
+                try:
+                    answer = read_to_end(client)
+                finally:
+                    sender.join()
         except TimeoutError:
             return port, answer, "silent"
         except OSError as why:
             return port, answer, os.strerror(why.errno)
         return port, answer, None
 
+    def _connect(self):
+        local = self.plan.detached and not self.clients
+        client = socket.socket(socket.AF_UNIX if local else socket.AF_INET)
+        client.settimeout(scaled(CLIENT_S))
+        try:
+            client.connect(self.path("unix") if local else ("127.0.0.1", self.port))
+        except OSError:
+            client.close()
+            raise
+        return client
+
+    @staticmethod
+    def _send(client, request):
+        with contextlib.suppress(OSError):  # which whoever reads gets to know
+            client.sendall(request)
+            client.shutdown(socket.SHUT_WR)
+
     def _reload(self):
         self.configure(self.plan.after)
         if not (self.plan.by_control and self._control()):
-            self._signal(signal.SIGHUP)
-        found = self.log.wait(r": (reload (ok|rejected)|log dropped)", RELOAD_S)
+            self._signal(self.plan.reload)
+        found = self.log.wait(r": ((?:reload|upgrade) (ok|rejected)|log dropped)", RELOAD_S)
         self.reload = found and (found.group(2) or "dropped")
 
     def _control(self):
@@ -288,12 +392,12 @@ class Life:
         return False
 
     def _members(self):
-        """The living processes of the daemon's session."""
-        found = []
+        """The living processes of the daemon's sessions."""
+        found, sessions = [], {str(self.command.pid), str(self.pids.get("middle"))}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="utf-8") as file:
                 fields = file.read().rpartition(")")[2].split()
-                if fields[3] == str(self.master.pid) and fields[0] != "Z":
+                if fields[3] in sessions and fields[0] != "Z":
                     found.append(int(pid))
         return found
 
@@ -306,7 +410,13 @@ class Life:
         for pid in left:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        for name in ("pid", "control"):
+        for name, pid in self.pids.items():  # orphans among them have become ours
+            with contextlib.suppress(ChildProcessError):
+                if pid != self.command.pid:
+                    os.waitpid(pid, os.WNOHANG)
+        # What the next start takes over, and has nobody's number in it, may stay without a line: the
+        # lock file, and after an upgrade the socket.
+        for name in ["pid", "unix"] + ["control"] * (not self._upgrades):
             if os.path.exists(self.path(name)) and not self.telling():
                 self.wrong.append(f"silent: left behind: {name}")
 
@@ -316,18 +426,23 @@ class Life:
     # ---- what to think of it ----
 
     def telling(self):
-        """The lines that tell of a failure: warnings and worse, and what is no log line."""
-        expected = re.compile(r"echo 127\.0\.0\.1:|.* \[(daemon|defaults)\] sandbox: ")
+        """The lines that tell of a failure: warnings and worse, and what is no log line. What a command
+        prints for its daemon, the daemon's own log has too."""
+        expected = re.compile(r"echo (127\.0\.0\.1|unix):|.* \[(daemon|defaults)\] sandbox: ")
         lines = [line for line in self.log.lines if not expected.match(line)]
         found = [line for line in lines
                  if not (match := LINE.match(line)) or match.group(1) not in QUIET_LEVELS]
+        printed = [line.partition(": ")[2] for line in found if not LINE.match(line)]
+        if self.plan.detached:
+            found = [line for line in found
+                     if not (LINE.match(line) and any(text and line.endswith(text) for text in printed))]
         # A rejected reload has a line, and one for each mistake.
         rejected = any(": reload rejected" in line for line in found)
         return [line for line in found if not (rejected and ": reload mistake" in line)]
 
     def _said_of(self, port):
         return [line for line in self.log.lines
-                if re.search(rf": session (end|error): .*:{port}\b", line)]
+                if re.search(rf": session (end|error): .*[: ]{port}\b", line)]
 
     def _judge_clients(self, telling):
         """Adds to what is wrong; returns how many were lost."""
@@ -369,6 +484,8 @@ class Life:
             return "refused"
         if self.status != 0 and not (self.status > 0 and telling):
             self.wrong.append(f"ended with status {self.status}")
+        if self._upgrades and (self.status or 0) > 0 and not self.reload and len(telling) == 1:
+            return "ended"
         lost = self._judge_clients(telling)
         if not self.reload:
             self.wrong.append("silent: nothing is said of the reload")
