@@ -49,8 +49,6 @@ struct sources *sources_new(size_t room, unsigned int prefix_v4, unsigned int pr
     struct sources *sources = private_new(sizeof *sources);
     if (!sources)
         return NULL;
-    if (shared)
-        private_hand_on(sources, sizeof *sources);
     sources->prefix_v4 = prefix_v4;
     sources->prefix_v6 = prefix_v6;
     sources->per_source = per_source;
@@ -59,7 +57,7 @@ struct sources *sources_new(size_t room, unsigned int prefix_v4, unsigned int pr
     while (sources->sets < (1U << 24) && (size_t)sources->sets * WAYS < 2 * room)
         sources->sets *= 2;
     sources->entries = shared ? new_shared(size_of(sources)) : private_new(size_of(sources));
-    if (sources->entries == NULL ||
+    if (sources->entries == NULL || (shared && private_hand_on(sources, sizeof *sources) < 0) ||
         getrandom(sources->key, sizeof sources->key, 0) != sizeof sources->key) {
         int error = errno;
         sources_free(sources);

@@ -1,5 +1,6 @@
 #include "base/private.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 
 void *private_new(size_t size)
@@ -19,7 +20,7 @@ void private_free(void *memory, size_t size)
         munmap(memory, size);
 }
 
-void private_hand_on(void *memory, size_t size)
+int private_hand_on(void *memory, size_t size)
 {
-    madvise(memory, size, MADV_DOFORK);
+    return madvise(memory, size, MADV_DOFORK) < 0 ? -errno : 0;
 }

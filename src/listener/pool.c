@@ -22,8 +22,10 @@ int pool_open(struct listener *listener)
     struct pool *pool = &listener->pool;
     const struct service *service = listener->service;
     int yes = 1;
+    int result = private_hand_on(listener, sizeof(*listener));
 
-    private_hand_on(listener, sizeof(*listener));
+    if (result < 0)
+        return result;
     pool->shared = mmap(NULL, sizeof(*pool->shared), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (pool->shared == MAP_FAILED)

@@ -300,7 +300,7 @@ class Life:
             return self.log.wait(r": notice: start: |^echo 127\.", START_S)
         # The command ends when the daemon serves.
         if wait_exit(self.command.pid, START_S) and self.command.wait() == 0:
-            return self.log.wait(r": notice: start: ", 1)
+            return self.log.wait(r": notice: start: ", 3)  # a log that was gone is tried again
         return None
 
     def _end(self, name, seconds):
