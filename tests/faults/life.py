@@ -142,7 +142,7 @@ class Gate:
 
     NAMES = {b"m": "master", b"c": "child", b"s": "session"}
 
-    def __init__(self, session, detached, arrived):
+    def __init__(self, session, arrived, detached=False):
         self._counts, self._arrived, self._sockets = {}, arrived, []
         self._first = {"master": ["command"], "child": ["middle", "master"]} if detached else {}
         self._open(session)
@@ -262,7 +262,7 @@ class Life:
             start_new_session=True)  # fmt: skip
         os.close(write_end)
         self.log = Lines(read_end, self.syslog)
-        gate = Gate(self.command.pid, self.plan.detached, self._arrived)
+        gate = Gate(self.command.pid, self._arrived, self.plan.detached)
         try:
             self._live()
         finally:

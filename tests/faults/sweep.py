@@ -32,7 +32,7 @@ SITE_MAX = 3
 NEAR = 4  # callers that make a place of a plan that adds a new one
 
 LIMIT_S = 240  # for the sweep, on a machine on which half of the lives are as short as this:
-TYPICAL_S = 0.25
+TYPICAL_S = 0.2
 
 UNFELT = "unfelt"
 MEANINGS = FATES | {"served": "both clients got their answers, and a line tells of the fault",
