@@ -14,7 +14,6 @@ import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import time
 sys.path.insert(1, os.path.join(os.path.dirname(sys.path[0]), "system"))
 
 from clients import read_to_end  # noqa: E402
+from gate import Gate  # noqa: E402
 from harness import BUILD, LINE, QUIET_LEVELS, SERVING_USER, free_port, section  # noqa: E402
 from processes import wait_exit  # noqa: E402
 from sinks import LEVELS, parse_syslog, wrapper  # noqa: E402
@@ -44,40 +44,6 @@ START_S, CLIENT_S, RELOAD_S, STOP_S = 13, 7, 13, 4
 LINES_MAX = 40  # of a life's log
 
 GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-
-
-class Plan:
-    """What is served before and after the reload, what the clients send, and what they may get: by
-    whether the new configuration is in force. `adds` is whether it only adds to the plans before it
-    (sweep.py)."""
-
-    def __init__(self, before, after, requests, answers, *, by_control=False, detached=False,
-                 reload=signal.SIGHUP, adds=False):  # fmt: skip
-        self.before, self.after = before, after
-        self.requests, self.answers = requests, [re.compile(answer, re.S) for answer in answers]
-        self.by_control, self.detached, self.reload = by_control, detached, reload
-        self.adds = adds
-
-
-POOL = {"process_model": "prefork", "start_servers": 1, "min_spare": 1, "max_spare": 1,
-        "max_requests": 1}
-ECHO = ([b"Hello\r\n"] * 2, [b"Hello\r\n", b"HELLO\r\n"])
-BULK = 1 << 20  # enough for handler echo to take another way (echo.c)
-PLANS = {
-    "fork": Plan({"handler": "echo"}, {"handler": "upper"}, *ECHO),
-    "prefork": Plan(dict(POOL, handler="echo"), dict(POOL, handler="upper"), *ECHO),
-    "http": Plan({"handler": "http", "body": "old"}, {"handler": "http", "body": "new"},
-                 [GET % b"/"] * 2, [b"HTTP/1.1 200 .*old", b"HTTP/1.1 200 .*new"], by_control=True),
-    "status": Plan({"handler": "status"}, {"handler": "status", "nice": 1},
-                   [GET % b"/", GET % b"/metrics"],
-                   [b"HTTP/1.1 200 .*(</html>|# EOF)\n"] * 2),
-    "bulk": Plan({"handler": "echo"}, {"handler": "upper"}, [b"x" * BULK] * 2,
-                 [b"x{%d}$" % BULK, b"X{%d}$" % BULK], adds=True),
-    "detached": Plan({"handler": "echo"}, {"handler": "upper"}, *ECHO, detached=True,
-                     adds=True),
-    "upgrade": Plan({"handler": "echo"}, {"handler": "upper"}, *ECHO, reload=signal.SIGUSR2,
-                    adds=True),
-}  # fmt: skip
 
 
 class Lines:
@@ -132,91 +98,6 @@ class Lines:
             self._syslog.sendto(b"", self._syslog.getsockname())
         for thread in self._threads:
             thread.join(scaled(2))
-
-
-class Gate:
-    """Where the daemon's processes wait (gate.c): calls `arrived(name, pid)` for each, by names as
-    "master", "child-1" (of the master; its first one reads the configuration) and "session-1" (of a
-    listener; in a pool a worker). A master that detaches is a "command" first, which has a child
-    "middle", which has the master."""
-
-    NAMES = {b"m": "master", b"c": "child", b"s": "session"}
-
-    def __init__(self, session, arrived, detached=False):
-        self._counts, self._arrived, self._sockets = {}, arrived, []
-        self._first = {"master": ["command"], "child": ["middle", "master"]} if detached else {}
-        self._open(session)
-
-    def _open(self, session):
-        entrance = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        entrance.bind(f"\0forkechod-gate-{session}")
-        entrance.listen(64)
-        self._sockets.append(entrance)
-        threading.Thread(target=self._serve, args=[entrance], daemon=True).start()
-
-    def _name(self, kind):
-        if self._first.get(kind):
-            return self._first[kind].pop(0)
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        return kind if kind == "master" else f"{kind}-{self._counts[kind]}"
-
-    def _serve(self, entrance):
-        while True:
-            try:
-                visitor, _ = entrance.accept()
-            except OSError:
-                return
-            with visitor, contextlib.suppress(OSError):
-                name = self._name(self.NAMES[visitor.recv(1)])
-                pid = struct.unpack("iII", visitor.getsockopt(socket.SOL_SOCKET,
-                                                              socket.SO_PEERCRED, 12))[0]
-                if name == "middle":  # it is going to lead a session
-                    self._open(pid)
-                self._arrived(name, pid)
-                visitor.send(b".")
-
-    def close(self):
-        for entrance in self._sockets:
-            entrance.shutdown(socket.SHUT_RDWR)
-            entrance.close()
-
-
-class Tracer:
-    """strace, attached at the gate to the process of that name; None: to each."""
-
-    def __init__(self, target, *arguments):
-        self.target, self.arguments = target, arguments
-        self.commands, self.files = [], {}
-        self._running = []
-
-    def arrived(self, life, name, pid):
-        if self.target not in (None, name) or name in self.files:
-            return
-        self.files[name] = life.path(f"strace-{name}")
-        command = ["strace", "-p", str(pid), "-o", self.files[name], *self.arguments]
-        self.commands.append(" ".join(command))
-        tracer = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
-        tracer.stderr.readline()  # "attached"
-        self._running.append(tracer)
-
-    def text(self, name):
-        """What it wrote of that process, once all is over."""
-        for tracer in self._running:
-            try:
-                tracer.wait(scaled(2))
-            except subprocess.TimeoutExpired:
-                tracer.kill()
-                tracer.wait()
-            tracer.stderr.close()
-        self._running.clear()
-        if name not in self.files:
-            return ""
-        with open(self.files[name], encoding="utf-8", errors="replace") as file:
-            return file.read()
-
-    def struck(self):
-        """Whether the call that was to fail was made."""
-        return any("(INJECTED)" in self.text(name) for name in self.files)
 
 
 class Life:

@@ -18,7 +18,8 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from life import FATES, FORKECHOD, PLANS, Gate, Life
+from life import FATES, FORKECHOD, Life
+from plans import PLANS
 from tap import note, scaled
 
 AT_ONCE = 2 * (os.cpu_count() or 1)
