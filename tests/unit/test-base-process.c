@@ -87,6 +87,7 @@ START_TEST(adjacent_descriptors_stay_open)
     for (size_t i = 0; i < COUNT(keep); i++)
         ck_assert(is_open(keep[i]));
     ck_assert(!is_open(other));
+    io_close_all_but(NULL, 0);
 }
 END_TEST
 

@@ -371,11 +371,18 @@ START_TEST(an_attached_board_is_the_same_board)
 }
 END_TEST
 
+static int attach_again(struct board *copy)
+{
+    int control = dup(board.fds[0]);
+    int session = dup(board.fds[1]);
+    return board_attach(copy, control, session, &why);
+}
+
 START_TEST(a_child_of_the_listener_has_no_control_region)
 {
     struct board copy;
     int status;
-    ck_assert_int_eq(board_attach(&copy, dup(board.fds[0]), dup(board.fds[1]), &why), 0);
+    ck_assert_int_eq(attach_again(&copy), 0);
     pid_t pid = fork();
     if (pid == 0) {
         unsigned char resident;
@@ -403,7 +410,7 @@ START_TEST(a_board_of_another_version_is_not_taken)
 {
     struct board copy;
     *(uint32_t *)board.control = BOARD_VERSION + 1;
-    ck_assert_int_eq(board_attach(&copy, dup(board.fds[0]), dup(board.fds[1]), &why), -1);
+    ck_assert_int_eq(attach_again(&copy), -1);
     ck_assert_ptr_nonnull(strstr(why.text, "version"));
 }
 END_TEST
