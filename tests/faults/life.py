@@ -43,8 +43,6 @@ FATES = {
 START_S, CLIENT_S, RELOAD_S, STOP_S = 13, 7, 13, 4
 LINES_MAX = 40  # of a life's log
 
-GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-
 
 class Lines:
     """What the daemon prints, as it comes, and what it sends to syslog, as if it were printed."""

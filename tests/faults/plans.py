@@ -3,6 +3,8 @@
 import re
 import signal
 
+GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
 
 class Plan:
     """What is served before and after the reload, what the clients send, and what they may get: by

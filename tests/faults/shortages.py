@@ -10,7 +10,6 @@ the old configuration answers, or the new one does.
 """
 
 import collections
-import contextlib
 import os
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from life import FATES, FORKECHOD, Life
+from gate import Gate
 from plans import PLANS
 from tap import note, scaled
 

@@ -212,7 +212,7 @@ class Report:
     def record(self):
         """Calls that wait for time or for others are not the same ones in each life, but most are."""
         missed = self.fates["not struck"]
-        self.case(missed <= self.fates.total() // 10 + 1,
+        self.case(missed <= self.fates.total() // 10 + 10,
                   f"what was recorded is what is lived: {missed} faults did not strike")  # fmt: skip
 
     def time(self, seconds):
