@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from tap import note  # noqa: E402
 
 SOURCE, BUILD = os.environ["top_srcdir"], os.environ["top_builddir"]
-MEMCHECK = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
+MEMCHECK = ["valgrind", "--quiet", "--error-exitcode=99", "--track-fds=yes", "--leak-check=full",
             "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite",
             "--suppressions=" + os.path.join(SOURCE, "tests/analysis/valgrind-suppressions")]
 SLOWNESS = "20"
@@ -84,7 +84,7 @@ def check(program, *words):
                            CK_FORK="yes", CK_TIMEOUT_MULTIPLIER=SLOWNESS)
         if program.endswith(".py"):
             command = [sys.executable, os.path.join(SOURCE, "tests/system", program), *words]
-            wrapper = [*memcheck, "--trace-children=yes", "--track-fds=yes"]
+            wrapper = [*memcheck, "--trace-children=yes"]
             environment["TEST_WRAPPER"] = " ".join(wrapper)
         else:
             command = [*memcheck, os.path.join(BUILD, program)]
