@@ -643,7 +643,8 @@ def example():
         request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         assert exchange(f"unix:{web}", request).endswith(b"\r\n\r\nHello, world!\n")
         daemon.expect("session end: pool-echo unix .*: client closed, 19 bytes in, 19 ")
-        assert workers == {process.pid for process in daemon.processes("session", "pool-echo")}
+        # While one served, another may have been added.
+        assert workers <= {process.pid for process in daemon.processes("session", "pool-echo")}
 
 
 @case("a client that comes while a reload ends the old processes is answered at once", limit=60)
