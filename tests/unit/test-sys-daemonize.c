@@ -49,6 +49,9 @@ static void start(void (*serve)(void))
         signal(SIGINT, SIG_DFL);
         dup2(out[1], STDOUT_FILENO);
         dup2(err[1], STDERR_FILENO);
+        const int spare[] = { out[0], out[1], err[0], err[1], facts[0] };
+        for (size_t i = 0; i < sizeof spare / sizeof *spare; i++)
+            close(spare[i]);
         daemonize_repair();
         if (daemonize(&facts[1], 1) < 0)
             _exit(EX_SOFTWARE);
@@ -70,6 +73,8 @@ static int end(void)
     command.said[size] = '\0';
     size = io_read_full(command.err, command.complained, sizeof command.complained - 1);
     command.complained[size] = '\0';
+    close(command.out);
+    close(command.err);
     return reap(command.pid);
 }
 
