@@ -219,16 +219,39 @@ static void format_v6(const struct sockaddr_in6 *v6, char *text, size_t size)
     snprintf(text, size, "[%s%s]:%u", host, scope, ntohs(v6->sin6_port));
 }
 
+static char *put_decimal(char *at, unsigned int number)
+{
+    if (number >= 10)
+        at = put_decimal(at, number / 10);
+    *at = (char)('0' + number % 10);
+    return at + 1;
+}
+
+/* By hand, as it is done for each client while he waits, and the way through printf(3) is long. */
+static void format_v4(const struct sockaddr_in *v4, char *text, size_t size)
+{
+    const unsigned char *bytes = (const unsigned char *)&v4->sin_addr;
+    char whole[sizeof "255.255.255.255:65535"], *end = whole;
+
+    for (int i = 0; i < 4; i++) {
+        end = put_decimal(end, bytes[i]);
+        *end++ = i < 3 ? '.' : ':';
+    }
+    end = put_decimal(end, ntohs(v4->sin_port));
+    size_t length = (size_t)(end - whole);
+    if (length >= size)
+        length = size - 1;
+    memcpy(text, whole, length);
+    text[length] = '\0';
+}
+
 const char *address_format(const struct address *address, char *text, size_t size)
 {
-    char host[INET_ADDRSTRLEN];
-
     if (address->kind == ADDRESS_SYSTEMD) {
         snprintf(text, size, "systemd:%.*s", (int)sizeof address->socket.name - 1,
                  address->socket.name);
     } else if (address->socket.any.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &address->socket.v4.sin_addr, host, sizeof host);
-        snprintf(text, size, "%s:%u", host, ntohs(address->socket.v4.sin_port));
+        format_v4(&address->socket.v4, text, size);
     } else if (address->socket.any.sa_family == AF_INET6) {
         format_v6(&address->socket.v6, text, size);
     } else if (address->socket.any.sa_family == AF_UNIX) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -26,6 +27,8 @@ void session_plan(struct session_plan *plan, const struct service *service,
     plan->service = *service;
     plan->handler = handler_find(service->handler);
     plan->board = board;
+    plan->title_length = (size_t)snprintf(plan->title, sizeof plan->title, "forkechod: session %s ",
+                                          service->service_name);
 }
 
 void session_prepare_socket(int fd, const struct service *service)
@@ -46,8 +49,11 @@ void session_prepare_socket(int fd, const struct service *service)
 
 void session_title(const struct session_plan *plan, const char *client, char *title)
 {
-    snprintf(title, SESSION_TITLE_MAX, "forkechod: session %s %s", plan->service.service_name,
-             client);
+    _Static_assert(sizeof "forkechod: session  " + SERVICE_NAME_MAX + ADDRESS_TEXT_MAX <=
+                       SESSION_TITLE_MAX,
+                   "every title has room");
+    memcpy(title, plan->title, plan->title_length);
+    memcpy(title + plan->title_length, client, strlen(client) + 1);
 }
 
 static void show(const struct stream *stream, enum board_activity activity)

@@ -19,20 +19,22 @@ void session_prepare_socket(int fd, const struct service *service);
  * is called forkechod. */
 void session_prepare_signals(void);
 
+enum { SESSION_TITLE_MAX = 192 };
+
 /* What all sessions of a service have in common, worked out before the first is forked: in the
  * parent's ordinary memory, of which a child has the pages at once. */
 struct session_plan {
     struct service service; /* its lists are not there */
     const struct handler *handler;
     const struct board *board;
+    char title[SESSION_TITLE_MAX]; /* of its sessions, up to the client's name */
+    size_t title_length;
 };
 
 /* `board`, mapped for reading, as far as the service's handler may see it (enum handler_sight), or
  * NULL: then /readyz says yes, and nothing can be shown. It stays the caller's. */
 void session_plan(struct session_plan *plan, const struct service *service,
                   const struct board *board);
-
-enum { SESSION_TITLE_MAX = 192 };
 
 /* Writes the title of a session, in SESSION_TITLE_MAX bytes; `client` as address_format_peer has
  * it. */
