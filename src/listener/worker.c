@@ -109,7 +109,10 @@ static uint64_t choose_end(const struct service *service)
 
 static void show_idle(const struct worker *worker)
 {
-    title_set("forkechod: session %s idle", worker->listener->service->service_name);
+    char title[SESSION_TITLE_MAX];
+
+    session_title(worker->listener->plan, "idle", title);
+    title_put(title);
 }
 
 static void refuse(struct worker *worker, int fd, const char *client, enum board_cause cause)
