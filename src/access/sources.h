@@ -37,7 +37,7 @@ enum source_verdict sources_enter(struct sources *sources, const struct address 
 void sources_leave(struct sources *sources, uint32_t entry);
 
 /* After a process has died that may have left something counted: nobody has sessions; then each
- * session that lives is counted again. What others do meanwhile can be lost, which lets one more in
- * until those have left; it is never counted twice. */
+ * session that lives is counted again. Who comes or goes just then can be lost, which lets one more
+ * in, or counted twice, which keeps one more out, until all are forgotten when nobody is left. */
 void sources_forget_sessions(struct sources *sources);
 void sources_count_again(struct sources *sources, uint32_t entry);
