@@ -106,7 +106,7 @@ def crr_lines(run):
     run.conclude(comparison, "requests/s", "forkechod", "bare fork")
 
 
-@case("sandbox", "a connection a request with the sandbox, against the same without", "≥ 0.97")
+@case("sandbox", "a connection a request with the sandbox, against the same without", "≥ 0.95")
 def sandbox(run):
     comparison = run.compare([Forkechod(), Forkechod("sandbox off", sandbox="off")], crr(run))
     run.conclude(comparison, "requests/s", "forkechod", "sandbox off")
