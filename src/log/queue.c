@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A ring of records, each behind its size. What was never used costs no memory: an empty ring starts
- * over at its begin. */
+/* A ring of records, each behind its size. What was never used costs no memory: an empty ring
+ * starts over at its begin. */
 static char ring[QUEUE_BYTES];
 static size_t start, used, count;
 

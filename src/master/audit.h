@@ -25,7 +25,7 @@ struct look {
     size_t count, room;
     unsigned int sessions, descriptors;
     unsigned int nameless[BOARD_BLOCKS]; /* slots whose listener did not live to note a process */
-    bool blind; /* not every process can be seen */
+    bool blind;                          /* not every process can be seen */
 };
 
 void look_find(struct look *look, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -17,8 +17,9 @@ void daemonize_repair(void);
  * could not fork; what fails after that is reported, and ends the daemon.
  *
  * The calling process waits for daemonize_report. Where the daemon dies without one, it says so and
- * exits with EX_OSERR; so it does where the report is lost, and then it ends the daemon. A signal that would end it (HUP INT QUIT TERM), or 60 s without a report,
- * ends the daemon too: SIGTERM, after 10 s SIGKILL. */
+ * exits with EX_OSERR; so it does where the report is lost, and then it ends the daemon. A signal
+ * that would end it (HUP INT QUIT TERM), or 60 s without a report, ends the daemon too: SIGTERM,
+ * after 10 s SIGKILL. */
 int daemonize(const int *keep, size_t count);
 
 /* Tells the waiting command: `text` is printed and it exits with `status`. With status 0, text is

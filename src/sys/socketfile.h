@@ -19,6 +19,6 @@ int socketfile_adjust(int fd, const struct address *address, const struct socket
 /* Remembers that the file at this address is fd's. 0 or -errno. */
 int socketfile_remember(int fd, const struct address *address);
 
-/* Removes the file that is remembered, if it is still at its place; forgets it. Returns 0, or -errno
- * when it is left behind. */
+/* Removes the file that is remembered, if it is still at its place; forgets it. Returns 0, or
+ * -errno when it is left behind. */
 int socketfile_remove(int fd, const struct address *address);

@@ -73,11 +73,13 @@ START_TEST(foreign_text_stays_text)
 {
     add_client("\"><script>&'\\\x01\xff\xc2\x85\xc3\xa9");
     const char *json = ask("/status.json", false);
-    expect_within(json, "\"client\":\"\\\"><script>&'\\\\\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9\"");
+    expect_within(json,
+                  "\"client\":\"\\\"><script>&'\\\\\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9\"");
     expect_within(json, "\"name\":\"a\\\"b\\\\c\"");
     expect_within(json, "\"listen\":[\"127.0.0.1:7\",\"[::1]:7\"]");
     const char *page = ask("/", false);
-    expect_within(page, ">&#34;&gt;&lt;script&gt;&amp;&#39;\\\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9<");
+    expect_within(
+        page, ">&#34;&gt;&lt;script&gt;&amp;&#39;\\\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9<");
     expect_within(page, "&lt;echo&gt;");
     ck_assert_ptr_null(strstr(page, "><script>&"));
     expect_within(ask("/metrics", false), "{service=\"a\\\"b\\\\c\"} 1\n");
