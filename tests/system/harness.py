@@ -43,6 +43,7 @@ with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as file:
     SANITIZED = "#define WITH_SANITIZERS" in file.read()
 # TEST_SANDBOX=off is for what cannot work under a filter: strace -e inject, valgrind, gcov.
 SANDBOX_OFF = os.environ.get("TEST_SANDBOX") == "off"
+_SANDBOX_WARNING = "sandbox: a session that is taken over"
 # Who serves clients: as root somebody else, as a user oneself.
 SERVING_USER = "nobody" if IS_ROOT else ""
 # For example: TEST_WRAPPER="valgrind --trace-children=yes --quiet"
@@ -82,6 +83,12 @@ def ordinary(daemon=None):
 def section(name, values):
     """One section of a configuration file."""
     return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
+
+
+def said_otherwise(text):
+    """What a command said beside the warning of a sandbox that the whole run is without."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if not (SANDBOX_OFF and _SANDBOX_WARNING in line))
 
 
 def forkechod(*arguments, wrapper=(), seconds=10, **popen):
@@ -186,7 +193,7 @@ class Daemon:
         """Keys that leave the sandbox off, if it is to be."""
         if not off:
             return {}
-        self.announce("configuration warning: .* sandbox: a session that is taken over")
+        self.announce(f"configuration warning: .* {_SANDBOX_WARNING}")
         return {"sandbox": "off"}
 
     def visible(self):
