@@ -285,13 +285,12 @@ static void rehearse(const struct worker *worker)
 {
     const struct listener *listener = worker->listener;
     struct address nobody = { .kind = ADDRESS_SOCKET };
-    char text[ADDRESS_TEXT_MAX], title[SESSION_TITLE_MAX];
+    char text[ADDRESS_TEXT_MAX];
 
     nobody.socket.v4.sin_family = AF_INET;
     nobody.socket.v4.sin_port = UINT16_MAX;
     nobody.length = sizeof(nobody.socket.v4);
     address_format_peer(&nobody, listener->service->log_address, text, sizeof(text));
-    session_title(listener->plan, text, title);
     atomic_load_explicit(&listener->pool.shared->early[0], memory_order_relaxed);
     sources_touch(listener->sources);
 }
