@@ -25,9 +25,8 @@ def kernel_seconds():
 
 
 def load(server, mode, *options, may_fail=False):
-    """One run of `forkecho bench`: its JSON, and beside it the processor time of the server and what
-    the kernel's threads took of one processor."""
-    before, kernel, begin = server.cpu_seconds(), kernel_seconds(), time.monotonic()
+    """One run of `forkecho bench`: its JSON, and the server's processor time beside it."""
+    before = server.cpu_seconds()
     done = subprocess.run(
         [FORKECHO, "bench", mode, "--json", "-S", str(SOURCES), *map(str, options), *server.where],
         capture_output=True,
@@ -36,10 +35,6 @@ def load(server, mode, *options, may_fail=False):
     if done.returncode not in ((0, 1) if may_fail else (0,)):
         raise RuntimeError(f"{server.name}, {mode}: {done.stderr}{done.stdout[-1500:]}")
     result = json.loads(done.stdout)
-    took = time.monotonic() - begin
-    result["kernel"] = {
-        name: (seconds - kernel[name]) / took for name, seconds in kernel_seconds().items()
-    }
     result["cpu_s"] = server.cpu_seconds() - before
     return result
 
