@@ -188,9 +188,12 @@ _Noreturn void command_wait(int pipe, pid_t middle, const sigset_t *open)
     char *text = NULL;
 
     catch_signals();
-    if (receive(&wait, &wait.daemon, sizeof wait.daemon) &&
-        receive(&wait, &report, sizeof report) && report.size < TEXT_MAX &&
-        (text = calloc(1, report.size + 1)) && receive(&wait, text, report.size)) {
+    bool told = receive(&wait, &wait.daemon, sizeof wait.daemon) &&
+                receive(&wait, &report, sizeof report) && report.size < TEXT_MAX &&
+                (text = calloc(1, report.size + 1)) && receive(&wait, text, report.size);
+    /* While the process between the two lives, the daemon is its child and cannot be waited for. */
+    waitpid(middle, NULL, 0);
+    if (told) {
         command_print(report.status, text);
         /* When this command has failed, nothing of what it tried is left. */
         if (report.status)
@@ -200,6 +203,5 @@ _Noreturn void command_wait(int pipe, pid_t middle, const sigset_t *open)
         tell_death(&wait);
     }
     free(text);
-    waitpid(middle, NULL, WNOHANG);
     _exit(wait.stopped ? 128 + wait.stopped : report.status);
 }
