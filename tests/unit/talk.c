@@ -16,7 +16,8 @@ static struct talk talk_over(int client, int server)
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     ck_assert_ptr_ne(shared, MAP_FAILED);
-    return (struct talk){ .client = client, .server = server, .counts = shared };
+    return (
+        struct talk){ .client = client, .server = server, .linger_ms = LONG_MS, .counts = shared };
 }
 
 struct talk talk_tcp(void)
@@ -55,7 +56,7 @@ void talk_run(struct talk *talk, enum session_end (*serve)(struct stream *, cons
         *talk->counts =
             (struct stream){ .in = talk->server, .out = talk->server, .is_socket = true };
         enum session_end end = serve(talk->counts, manners);
-        stream_close(talk->counts, LINGER_MS);
+        stream_close(talk->counts, talk->linger_ms);
         _exit((int)end);
     }
     close(talk->server);
@@ -75,6 +76,20 @@ enum session_end talk_end(struct talk *talk)
     ck_assert(WIFEXITED(status));
     close(talk->client);
     return (enum session_end)WEXITSTATUS(status);
+}
+
+void expect_time(struct talk (*make)(void), uint64_t (*measure)(struct talk *talk), uint64_t least,
+                 uint64_t limit)
+{
+    uint64_t took = limit;
+
+    for (int tries = 0; tries < 20 && (took < least || took >= limit); tries++) {
+        struct talk talk = make();
+        took = measure(&talk);
+        munmap(talk.counts, sizeof *talk.counts);
+    }
+    ck_assert_uint_ge(took, least);
+    ck_assert_uint_lt(took, limit);
 }
 
 void limit_time(int fd, int option, int milliseconds)

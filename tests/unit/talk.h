@@ -13,10 +13,13 @@ struct talk {
     int client; /* this side's descriptor */
     int server;
     pid_t pid;
+    uint64_t linger_ms;    /* of the server's close: LONG_MS, before a case says otherwise */
     struct stream *counts; /* shared: valid once talk_end has returned */
 };
 
-enum { LINGER_MS = 200 };
+/* A limit that nothing reaches by being slow, and that is still below libcheck's for a case:
+ * whatever takes longer does not happen at all. */
+enum { LONG_MS = 20000 };
 
 static const struct manners plain = { .delay = 0 };
 
@@ -32,6 +35,12 @@ void talk_run(struct talk *talk, enum session_end (*serve)(struct stream *, cons
 /* Closes the client's half, waits for the server's end; it has to have exited, not died. Then
  * closes the client. */
 enum session_end talk_end(struct talk *talk);
+
+/* What `measure` returns for a talk is a time from `least` on and below `limit`. Of some tries, one
+ * has to come out right: whoever takes the processor away spoils one of them, also by making the
+ * kernel's own clock jump, and a program that is wrong spoils all. */
+void expect_time(struct talk (*make)(void), uint64_t (*measure)(struct talk *talk), uint64_t least,
+                 uint64_t limit);
 
 /* SO_RCVTIMEO, SO_SNDTIMEO of a descriptor in milliseconds. */
 void limit_time(int fd, int option, int milliseconds);

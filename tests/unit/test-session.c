@@ -27,7 +27,7 @@ static struct board_session *row;
 
 static void set_up(void)
 {
-    service = (struct service){ .service_name = "test", .linger_timeout = LINGER_MS };
+    service = (struct service){ .service_name = "test", .linger_timeout = LONG_MS };
     tcp_client = (struct address){ .kind = ADDRESS_SOCKET, .length = sizeof(struct sockaddr_in) };
     tcp_client.socket.v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(51234) };
     inet_pton(AF_INET, "192.0.2.7", &tcp_client.socket.v4.sin_addr);
@@ -87,6 +87,13 @@ static bool is_alive(const struct talk *talk)
 {
     siginfo_t info = { .si_pid = 0 };
     return waitid(P_PID, (id_t)talk->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && !info.si_pid;
+}
+
+/* Returns when the row says so, or when there is nobody left to say it. */
+static void wait_until(const struct talk *talk, enum board_activity activity)
+{
+    while (row->activity != activity && is_alive(talk))
+        stream_pause(1);
 }
 
 /* The session serves: one message was answered. */
@@ -168,7 +175,9 @@ START_TEST(the_board_tells_who_waits_for_whom)
     use("echo");
     start(&talk, &unix_client);
     expect_service(&talk);
-    stream_pause(20);
+    while (row->turns == 0)
+        stream_pause(1);
+    wait_until(&talk, SESSION_READING);
     ck_assert_uint_eq(row->activity, SESSION_READING);
     kill(talk.pid, SIGTERM);
     reap(&talk, SESSION_STOPPED);
@@ -176,7 +185,7 @@ START_TEST(the_board_tells_who_waits_for_whom)
     talk = talk_unix();
     use("chargen");
     start(&talk, &unix_client);
-    stream_pause(50);
+    wait_until(&talk, SESSION_WRITING);
     ck_assert_uint_eq(row->activity, SESSION_WRITING);
     ck_assert_uint_gt(row->bytes_out, 10000);
     kill(talk.pid, SIGTERM);
@@ -192,7 +201,6 @@ START_TEST(a_session_ends_when_its_life_is_over)
     use("echo");
     service.session_timeout = 80;
     start(&talk, &unix_client);
-    expect_service(&talk);
     expect_end(talk.client);
     ck_assert_uint_ge(clock_ms() - begin, 80);
     ck_assert_int_eq(reap(&talk, SESSION_CRASHED), SESSION_LIFETIME);
@@ -311,47 +319,73 @@ START_TEST(ps_shows_service_and_client)
 }
 END_TEST
 
-START_TEST(a_held_process_stays_when_its_connection_is_closed)
+/* One message, after which the connection is closed. */
+static struct talk start_held(void)
 {
     struct talk talk = talk_tcp();
+    char answer;
+
+    start(&talk, &tcp_client);
+    say(talk.client, "A", 1);
+    /* Nothing is asserted: a session whose time is up has no answer. */
+    while (io_read_full(talk.client, &answer, 1) > 0)
+        continue;
+    shutdown(talk.client, SHUT_WR);
+    wait_until(&talk, SESSION_HOLDING);
+    return talk;
+}
+
+START_TEST(a_held_process_stays_when_its_connection_is_closed)
+{
+    enum { LIFE_MS = 100 }; /* of the connection */
+    struct talk talk;
+    uint64_t begin;
+
+    use("next");
+    service.once = true;
+    service.hold_process = 10 * LONG_MS;
+    service.session_timeout = LIFE_MS;
+    for (;;) {
+        begin = clock_ms();
+        row->activity = SESSION_READING;
+        talk = start_held();
+        if (clock_ms() - begin < LIFE_MS)
+            break;
+        kill(talk.pid, SIGKILL); /* it may have outlived its connection's time */
+        reap(&talk, SESSION_CRASHED);
+    }
+    stream_pause(LIFE_MS + 20);
+    ck_assert(is_alive(&talk));
+    ck_assert_uint_eq(row->activity, SESSION_HOLDING);
+    kill(talk.pid, SIGTERM);
+    ck_assert_int_eq(reap(&talk, SESSION_STOPPED), SESSION_COMPLETE);
+}
+END_TEST
+
+START_TEST(a_held_process_goes_when_its_time_is_up)
+{
     uint64_t begin = clock_ms();
 
     use("next");
     service.once = true;
-    service.hold_process = 150;
-    service.session_timeout = 100; /* of the connection, which is over by then */
-    start(&talk, &tcp_client);
-    say(talk.client, "A", 1);
-    expect(talk.client, "B", 1);
-    expect_end(talk.client);
-    shutdown(talk.client, SHUT_WR);
-    ck_assert_uint_lt(clock_ms() - begin, 100);
-    stream_pause(30);
-    ck_assert(is_alive(&talk));
-    ck_assert_uint_eq(row->activity, SESSION_HOLDING);
+    service.hold_process = 80;
+    struct talk talk = start_held();
     ck_assert_int_eq(reap(&talk, SESSION_CRASHED), SESSION_COMPLETE);
-    ck_assert_uint_ge(clock_ms() - begin, 150);
+    ck_assert_uint_ge(clock_ms() - begin, 80);
 }
 END_TEST
 
 START_TEST(a_held_process_goes_at_once_when_the_daemon_stops)
 {
-    struct talk talk = talk_unix();
-    uint64_t begin = clock_ms();
-
     use("next");
     service.once = true;
-    service.hold_process = 3000;
-    start(&talk, &unix_client);
-    say(talk.client, "A", 1);
-    expect(talk.client, "B", 1);
-    shutdown(talk.client, SHUT_WR);
-    while (row->activity != SESSION_HOLDING && clock_ms() - begin < 1000)
-        stream_pause(1);
+    service.hold_process = 10 * LONG_MS;
+    struct talk talk = start_held();
+    uint64_t begin = clock_ms();
     stream_pause(10);
     kill(talk.pid, SIGTERM);
     ck_assert_int_eq(reap(&talk, SESSION_STOPPED), SESSION_COMPLETE);
-    ck_assert_uint_lt(clock_ms() - begin, 1000);
+    ck_assert_uint_lt(clock_ms() - begin, LONG_MS);
 }
 END_TEST
 
@@ -394,7 +428,6 @@ START_TEST(one_client_mode_serves_the_socket_it_is_given)
     struct talk talk = talk_tcp(), silent = talk_tcp();
 
     use("echo");
-    service.idle_timeout = 80;
     fcntl(talk.server, F_SETFL, O_NONBLOCK); /* as some super-servers leave it */
     start_standard(&talk, talk.server, talk.server);
     stream_pause(5);
@@ -404,6 +437,7 @@ START_TEST(one_client_mode_serves_the_socket_it_is_given)
     ck_assert_int_eq(reap(&talk, SESSION_CRASHED), SESSION_CLOSED);
     ck_assert_uint_eq(talk.counts->bytes_out, 1);
 
+    service.idle_timeout = 80;
     start_standard(&silent, silent.server, silent.server);
     expect_end(silent.client);
     shutdown(silent.client, SHUT_WR);
@@ -448,6 +482,7 @@ int main(int argc, char **argv)
     tcase_add_test(session, nothing_of_the_listener_is_left_in_a_session);
     tcase_add_test(session, ps_shows_service_and_client);
     tcase_add_test(session, a_held_process_stays_when_its_connection_is_closed);
+    tcase_add_test(session, a_held_process_goes_when_its_time_is_up);
     tcase_add_test(session, a_held_process_goes_at_once_when_the_daemon_stops);
     tcase_add_test(session, a_session_has_the_limits_of_its_service);
     tcase_add_test(standard, one_client_mode_serves_the_socket_it_is_given);

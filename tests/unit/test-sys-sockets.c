@@ -66,16 +66,21 @@ END_TEST
 
 START_TEST(both_families_have_sockets_of_their_own)
 {
-    struct address v6 = address_of("[::]:0"), v4 = address_of("0.0.0.0:0");
-    int fd = sockets_listen(&v6, &preset, &why);
+    int other = -1;
 
-    if (fd < 0) { /* no IPv6 in this kernel: then it must say so */
-        ck_assert_int_eq(errno, EAFNOSUPPORT);
-        return;
+    for (int tries = 0; tries < 20 && other < 0; tries++) { /* others may have the port */
+        struct address v6 = address_of("[::]:0"), v4 = address_of("0.0.0.0:0");
+        int fd = sockets_listen(&v6, &preset, &why);
+
+        if (fd < 0) { /* no IPv6 in this kernel: then it must say so */
+            ck_assert_int_eq(errno, EAFNOSUPPORT);
+            return;
+        }
+        ck_assert_int_eq(number_of(fd, IPPROTO_IPV6, IPV6_V6ONLY), 1);
+        v4.socket.v4.sin_port = v6.socket.v6.sin6_port;
+        other = sockets_listen(&v4, &preset, &why);
     }
-    ck_assert_int_eq(number_of(fd, IPPROTO_IPV6, IPV6_V6ONLY), 1);
-    v4.socket.v4.sin_port = v6.socket.v6.sin6_port;
-    ck_assert_int_ge(sockets_listen(&v4, &preset, &why), 0);
+    ck_assert_int_ge(other, 0);
 }
 END_TEST
 
@@ -103,7 +108,7 @@ START_TEST(a_port_is_free_again_at_once)
     int client = connect_to(&address);
     struct pollfd ready = { .fd = fd, .events = POLLIN };
 
-    ck_assert_int_eq(poll(&ready, 1, 1000), 1);
+    ck_assert_int_eq(poll(&ready, 1, -1), 1);
     int served = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     ck_assert_int_ge(served, 0);
     close(served); /* the side that closes first keeps the address, in TIME_WAIT */
@@ -257,7 +262,7 @@ START_TEST(a_tcp_connection_inherits_every_option)
 
     sockets_prepare_streams(fd, &streams);
     ck_assert_int_ge(connect_to(&address), 0);
-    ck_assert_int_eq(poll(&ready, 1, 1000), 1);
+    ck_assert_int_eq(poll(&ready, 1, -1), 1);
     int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     ck_assert_int_eq(number_of(client, IPPROTO_TCP, TCP_NODELAY), 1);
     ck_assert_int_eq(number_of(client, SOL_SOCKET, SO_KEEPALIVE), 1);
@@ -330,8 +335,8 @@ START_TEST(clients_that_wait_are_counted)
         ck_assert_int_ge(connect_to(&tcp), 0);
         ck_assert_int_ge(connect_to(&local), 0);
     }
-    struct pollfd ready = { .fd = fd, .events = POLLIN };
-    ck_assert_int_eq(poll(&ready, 1, 1000), 1);
+    while (sockets_waiting(fd) < 3) /* connect(2) does not wait for the other end's queue */
+        poll(NULL, 0, 1);
     ck_assert_uint_eq(sockets_waiting(fd), 3);
     ck_assert_uint_eq(sockets_waiting(unix_fd), 1);
 }
