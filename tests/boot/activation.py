@@ -38,7 +38,7 @@ def first_client():
     assert exchange("[::1]:7", b"hello") == b"hello"
 
 
-@case("ten times in a row the first client after a stop is answered", 60)
+@case("ten times in a row the first client after a stop is answered", 300)
 def first_client_again():
     for turn in range(10):
         machine.run("systemctl stop forkechod.service")
@@ -59,7 +59,7 @@ def no_capability():
             assert facts["NoNewPrivs"] == "1"
 
 
-@case("every handler answers on a socket of its own, passed by name, in both process models", 90)
+@case("every handler answers on a socket of its own, passed by name, in both process models", 300)
 def every_handler():
     for one in SERVICES:
         machine.write(
@@ -77,7 +77,7 @@ def every_handler():
     assert exchange("127.0.0.1:7", b"hello") == b"hello"
 
 
-@case("a reload works the same, and tells a bad file by its exit status", 60)
+@case("a reload works the same, and tells a bad file by its exit status", 300)
 def reload_works():
     upper = f"127.0.0.1:{UPPER.port}"
     machine.write("/etc/forkechod.conf.d/test2.conf", f"[service {UPPER.name}]\nhandler = next\n")
@@ -99,7 +99,7 @@ def own_address():
     machine.run("rm /etc/forkechod.conf.d/other.conf; systemctl reload forkechod")
 
 
-@case("a passed socket without a service is an error that names it", 60)
+@case("a passed socket without a service is an error that names it", 300)
 def socket_without_service():
     unit = "/etc/systemd/system/forkechod-lost.socket"
     machine.write(
@@ -119,7 +119,7 @@ def socket_without_service():
     machine.run("systemctl start forkechod")
 
 
-@case("listeners and sessions have their whole sandbox, which the log says", 60)
+@case("listeners and sessions have their whole sandbox, which the log says", 300)
 def sandbox():
     with connect("127.0.0.1:7") as client:
         asks(client, b"x")
@@ -141,7 +141,7 @@ def hardening():
 
 
 @covers("F39")
-@case("a Type=forking unit with a socket is served too, or says at once why not", 60)
+@case("a Type=forking unit with a socket is served too, or says at once why not", 300)
 def forking_with_socket():
     machine.run("systemctl stop forkechod.socket forkechod.service 'forkechod-*.socket'")
     machine.run("rm /etc/forkechod.conf.d/test.conf")
@@ -156,9 +156,9 @@ def forking_with_socket():
     )
     machine.run("systemctl daemon-reload; systemctl start forking.socket")
     for _ in range(3):
-        assert exchange("127.0.0.1:4400", b"hello", seconds=10) == b"hello"
+        assert exchange("127.0.0.1:4400", b"hello") == b"hello"
         machine.run("systemctl stop forking.service")
-        machine.wait_gone(1)
+        machine.wait_gone()
     machine.run("systemctl stop forking.socket forking.service")
 
 

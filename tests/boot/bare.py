@@ -31,7 +31,7 @@ def shows_daemon(result):
     return text
 
 
-@case("quickstart without root and without what the build needs says what to install", 60)
+@case("quickstart without root and without what the build needs says what to install", 300)
 def needs_named():
     machine.run("useradd --create-home person && cp -r /source /home/person/forkechod")
     machine.run("chown -R person: /home/person/forkechod")
@@ -40,29 +40,29 @@ def needs_named():
     assert "sudo apt-get" in result.stderr and "build-dep" in result.stderr, result
 
 
-@case("quickstart as root installs, starts, talks, and shows the processes", 600)
+@case("quickstart as root installs, starts, talks, and shows the processes", 1800)
 def quickstart():
-    shows_daemon(shell("./quickstart", 600))
+    shows_daemon(shell("./quickstart", 1700))
     assert machine.show("ActiveState") == "active"
     assert exchange("127.0.0.1:7", b"hello") == b"hello"
 
 
-@case("quickstart again upgrades in place, and keeps a changed configuration", 300)
+@case("quickstart again upgrades in place, and keeps a changed configuration", 1800)
 def quickstart_again():
     machine.run("echo '# mine' >> /etc/forkechod.conf")
     before = machine.show("MainPID")
-    shows_daemon(shell("./quickstart", 300))
+    shows_daemon(shell("./quickstart", 1700))
     assert machine.show("MainPID") == before, "the new program took the old one's place"
     assert '"upgrades":1' in machine.out("forkechoctl status --json")
     assert machine.read("/etc/forkechod.conf").endswith("# mine\n")
 
 
-@case("quickstart without root then builds, and serves in the foreground until it is stopped", 300)
+@case("quickstart without root then builds, and serves in the foreground until it is stopped", 1800)
 def quickstart_foreground():
     machine.run(
         "su person -c 'cd ~/forkechod && exec ./quickstart' >/tmp/log 2>&1 & "
-        "for i in $(seq 2400); do grep -q 'until Ctrl-C' /tmp/log && break; sleep 0.1; done; sleep 1",
-        seconds=290,
+        "for i in $(seq 15000); do grep -q 'until Ctrl-C' /tmp/log && break; sleep 0.1; done; sleep 1",
+        seconds=1700,
     )
     try:
         assert exchange("127.0.0.1:7777", b"hello") == b"hello", machine.read("/tmp/log")
@@ -71,15 +71,15 @@ def quickstart_foreground():
     assert machine.out("pgrep --uid person forkechod", check=False) == ""
 
 
-@case("purge takes it away again", 60)
+@case("purge takes it away again", 300)
 def purge():
     machine.run("apt-get purge --yes forkechod forkecho")
     assert not machine.daemon() and not machine.exists("/etc/forkechod.conf")
 
 
-@case("runtests as an ordinary user runs its tests, and counts them in the last line", 900)
+@case("runtests as an ordinary user runs its tests, and counts them in the last line", 3600)
 def runtests():
-    result = machine.run("su person -c 'cd ~/forkechod && ./runtests'", seconds=900, check=False)
+    result = machine.run("su person -c 'cd ~/forkechod && ./runtests'", seconds=3500, check=False)
     last = result.stdout.rstrip().splitlines()[-1]
     assert re.fullmatch(r"\d+ passed, 0 failed, \d+ skipped", last), result.stdout
 

@@ -8,7 +8,7 @@ import time
 from machine import Machine, wait_until
 from clients import Load, exchange
 from processes import descendants
-from tap import case, covers, note, run, scaled
+from tap import AT_ONCE, case, covers, note, run
 
 ECHO = "127.0.0.1:7"
 CLIENTS = 600
@@ -17,7 +17,7 @@ MORE_THAN_WAIT = 4000  # their lines are more than the daemon keeps for a log th
 machine = Machine()
 machine.install()
 # So that the watchdog has to be fed several times within each case.
-machine.drop_in("WatchdogSec=3s").__enter__()
+machine.drop_in("WatchdogSec=6s").__enter__()
 machine.run("systemctl restart forkechod")
 
 
@@ -27,7 +27,7 @@ def serve_all(count=CLIENTS):
         result = load.finish()
     note(result)
     assert result.answered == count and result.lost == 0, result
-    assert result.slowest < scaled(1), result
+    assert result.slowest < AT_ONCE, result
 
 
 def journald():
@@ -53,7 +53,7 @@ def dropped(text):
 def wait_accounted(read, count):
     """Waits until the log has an end of each of so many sessions, or counts it as dropped."""
     wait_until(
-        "lines and dropped lines add up", lambda: ends(read()) + dropped(read()) >= count, 10
+        "lines and dropped lines add up", lambda: ends(read()) + dropped(read()) >= count
     )
     text = read()
     note(f"{ends(text)} session ends in the log, {dropped(text)} lines dropped")
@@ -67,7 +67,7 @@ def reload_with(name):
 
 
 @covers("F46")
-@case("journald stopped: 600 clients, reload and watchdog go on; what is dropped is counted", 120)
+@case("journald stopped: 600 clients, reload and watchdog go on; what is dropped is counted", 300)
 def journald_stopped():
     since = time.time()
     master = machine.master()
@@ -76,7 +76,7 @@ def journald_stopped():
         serve_all()
         reload_with("stalled")
         serve_all(MORE_THAN_WAIT)
-        time.sleep(4)
+        time.sleep(8)
         assert machine.master() == master, "the watchdog was fed"
     finally:
         os.kill(journald(), signal.SIGCONT)
@@ -86,7 +86,7 @@ def journald_stopped():
 
 
 @covers("F47")
-@case("journald restarted in the middle: nobody notices, and lines come back", 120)
+@case("journald restarted in the middle: nobody notices, and lines come back", 300)
 def journald_restarted():
     with Load("steady", ECHO, 4) as load:
         for _ in range(3):
@@ -94,14 +94,14 @@ def journald_restarted():
             time.sleep(0.5)
         result = load.finish()
     note(result)
-    assert result.lost == 0 and result.slowest < scaled(1), result
+    assert result.lost == 0 and result.slowest < AT_ONCE, result
     time.sleep(1.1)
     since = time.time()
     assert exchange(ECHO, b"hello") == b"hello"
-    wait_until("a line of it", lambda: ends(lines_since(since)) == 1, 5)
+    wait_until("a line of it", lambda: ends(lines_since(since)) == 1)
 
 
-@case("journald's socket gone: 600 clients and a reload go on", 120)
+@case("journald's socket gone: 600 clients and a reload go on", 300)
 def journal_socket_gone():
     machine.run("systemctl stop systemd-journald.socket systemd-journald-dev-log.socket", check=False)
     machine.run("systemctl stop systemd-journald.service", check=False)
@@ -112,16 +112,16 @@ def journal_socket_gone():
     time.sleep(1.1)
     since = time.time()
     serve_all()
-    wait_until("lines come again", lambda: ends(lines_since(since)) > 0, 10)
+    wait_until("lines come again", lambda: ends(lines_since(since)) > 0)
 
 
-@case("syslog: /dev/log gone and back, and nobody notices", 120)
+@case("syslog: /dev/log gone and back, and nobody notices", 300)
 def syslog_gone():
     machine.write("/etc/forkechod.conf.d/log.conf", "[daemon]\nlog_type = syslog\n")
     machine.run("systemctl reload forkechod")
     since = time.time()
     assert exchange(ECHO, b"hello") == b"hello"
-    wait_until("a line of it by syslog", lambda: ends(lines_since(since)) == 1, 5)
+    wait_until("a line of it by syslog", lambda: ends(lines_since(since)) == 1)
     machine.run("mv /run/systemd/journal/dev-log /run/systemd/journal/dev-log.away")
     # A socket that is connected already still reaches journald: make it connect anew.
     machine.run("systemctl restart forkechod")
@@ -131,12 +131,12 @@ def syslog_gone():
     time.sleep(1.1)
     since = time.time()
     serve_all()
-    wait_until("lines come again", lambda: ends(lines_since(since)) > 0, 10)
+    wait_until("lines come again", lambda: ends(lines_since(since)) > 0)
     machine.run("rm /etc/forkechod.conf.d/log.conf; systemctl reload forkechod")
 
 
 @covers("F48")
-@case("stderr on a full disk: clients and a reload go on; what is dropped is counted", 120)
+@case("stderr on a full disk: clients and a reload go on; what is dropped is counted", 300)
 def stderr_full():
     machine.run("mkdir -p /run/small && mount -t tmpfs -o size=16k tmpfs /run/small")
     machine.write("/etc/forkechod.conf.d/log.conf", "[daemon]\nlog_type = stderr\n")

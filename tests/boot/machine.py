@@ -72,8 +72,8 @@ class Machine:
             preexec_fn=_die_with_parent,
         )
         atexit.register(self.stop)
-        self.leader = wait_until("the machine's first process", self._find_leader, 20)
-        wait_until("the machine has booted", self._has_booted, 60)
+        self.leader = wait_until("the machine's first process", self._find_leader, 60)
+        wait_until("the machine has booted", self._has_booted, 180)
         if not network:
             self._enter_network()
 
@@ -100,12 +100,12 @@ class Machine:
         atexit.unregister(self.stop)
         if self._process.poll() is None and self.leader:
             os.kill(self.leader, signal.SIGKILL)
-        self._process.wait(30)
+        self._process.wait(60)
         self._console.close()
 
     # ---- commands ----
 
-    def run(self, command, check=True, seconds=60, text_in=None):
+    def run(self, command, check=True, seconds=180, text_in=None):
         """Runs a shell command in the machine; its stdout and stderr are kept apart."""
         result = subprocess.run(
             ["nsenter", "--target", str(self.leader), "--all", "--", "/bin/sh", "-c", command],
@@ -147,7 +147,7 @@ class Machine:
 
     def install(self):
         """Installs the packages as dpkg does; the service is then running, where systemd is."""
-        self.run("dpkg --install /packages/forkechod_*.deb /packages/forkecho_*.deb", seconds=120)
+        self.run("dpkg --install /packages/forkechod_*.deb /packages/forkecho_*.deb", seconds=300)
 
     def newer_package(self):
         """The path of the daemon's package as a newer version, which differs in that alone."""
@@ -198,9 +198,9 @@ class Machine:
     def titles(self):
         return [process.title for process in self.daemon()]
 
-    def wait_gone(self, seconds):
+    def wait_gone(self):
         """Waits until not one process of the daemon is left."""
-        wait_until("no process of the daemon is left", lambda: not self.daemon(), seconds)
+        wait_until("no process of the daemon is left", lambda: not self.daemon())
 
     def journal(self, match="", unit=UNIT):
         """Journal entries of the unit, oldest first, each a dictionary of its fields."""
@@ -226,7 +226,7 @@ def taken(port):
         yield
 
 
-def kill_and_wait(pid, seconds=5):
+def kill_and_wait(pid):
     """Ends a process the hard way."""
     os.kill(pid, signal.SIGKILL)
-    assert wait_exit(pid, seconds)
+    assert wait_exit(pid, 30)

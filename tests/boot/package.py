@@ -62,20 +62,20 @@ def user():
     assert machine.out("getent shadow forkechod").split(":")[1].startswith(("!", "*"))
 
 
-@case("the test of debian/tests passes", 120)
+@case("the test of debian/tests passes", 300)
 def autopkgtest():
     with open(os.path.join(SOURCE, "debian/tests/service"), encoding="utf-8") as script:
-        result = machine.run("sh -s", text_in=script.read(), check=False, seconds=100)
+        result = machine.run("sh -s", text_in=script.read(), check=False, seconds=300)
     assert result.returncode == 0, result
 
 
-@case("an upgrade keeps a changed configuration and the process, and serves its clients on", 120)
+@case("an upgrade keeps a changed configuration and the process, and serves its clients on", 300)
 def upgrade():
     machine.run("echo '# mine' >> /etc/forkechod.conf; echo '# mine' >> /etc/default/forkechod")
     text = machine.read("/etc/forkechod.conf")
     master = machine.master()
     with Load("steady", "127.0.0.1:7", 4) as load:
-        machine.run(REINSTALL, seconds=100)
+        machine.run(REINSTALL, seconds=300)
         result = load.finish()
     note(result)
     assert result.lost == 0, result
@@ -84,16 +84,16 @@ def upgrade():
     assert machine.master() == master
 
 
-@case("an upgrade leaves a service alone that the administrator has disabled", 120)
+@case("an upgrade leaves a service alone that the administrator has disabled", 300)
 def upgrade_disabled():
     machine.run("systemctl disable --now forkechod")
-    machine.run(REINSTALL, seconds=100)
+    machine.run(REINSTALL, seconds=300)
     assert machine.out("systemctl is-enabled forkechod", check=False) == "disabled"
     assert machine.show("ActiveState") == "inactive"
     machine.run("systemctl enable --now forkechod")
 
 
-@case("removal stops everything, the socket unit too, and keeps the configuration", 60)
+@case("removal stops everything, the socket unit too, and keeps the configuration", 300)
 def remove():
     machine.run("systemctl stop forkechod; systemctl enable --now forkechod.socket")
     assert exchange("127.0.0.1:7", b"hello") == b"hello"
@@ -106,7 +106,7 @@ def remove():
     assert machine.run("sh /etc/init.d/forkechod stop", check=False).returncode == 0
 
 
-@case("purge leaves no file, unit or process; the system user stays", 60)
+@case("purge leaves no file, unit or process; the system user stays", 300)
 def purge():
     machine.run("dpkg --purge forkechod forkecho")
     machine.run("systemctl daemon-reload")
@@ -123,7 +123,7 @@ def purge():
     assert machine.out("journalctl --list-catalog | grep -i forkechod", check=False) == ""
 
 
-@case("after the purge it can be installed again, and runs", 120)
+@case("after the purge it can be installed again, and runs", 300)
 def install_again():
     machine.install()
     assert exchange("127.0.0.1:7", b"hello") == b"hello"

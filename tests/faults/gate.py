@@ -78,7 +78,7 @@ class Tracer:
         """What it wrote of that process, once all is over."""
         for tracer in self._running:
             try:
-                tracer.wait(scaled(2))
+                tracer.wait(scaled(10))
             except subprocess.TimeoutExpired:
                 tracer.kill()
                 tracer.wait()

@@ -40,7 +40,7 @@ FATES = {
     "refused": "the daemon refused to start, with one message and a status that is not 0",
     "ended": "the program that was executed in the daemon's place could not go on, and ended like that",
 }
-START_S, CLIENT_S, RELOAD_S, STOP_S = 13, 7, 13, 4
+START_S, CLIENT_S, RELOAD_S, STOP_S = 25, 20, 25, 15
 LINES_MAX = 40  # of a life's log
 
 
@@ -207,7 +207,7 @@ class Life:
         befell it."""
         request = self.plan.requests[0 if self.reload is None else 1]
         old, new = self.plan.answers
-        deadline = time.monotonic() + scaled(1)
+        deadline = time.monotonic() + scaled(10)
         while True:
             port, answer, fate = self._exchange(request)
             is_old, is_new = bool(old.match(answer)), bool(new.match(answer))
@@ -281,7 +281,7 @@ class Life:
         return found
 
     def _clean_up(self):
-        deadline = time.monotonic() + scaled(1)
+        deadline = time.monotonic() + scaled(10)
         while (left := self._members()) and time.monotonic() < deadline:
             time.sleep(0.01)
         if left:

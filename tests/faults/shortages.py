@@ -97,7 +97,7 @@ def dump(number):
             [FORKECHOD, "-T", "-c", file.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=dict(os.environ, FORKECHOD_GATE="1"), start_new_session=True, text=True)  # fmt: skip
         gate = Gate(command.pid, lambda name, pid: shortage.arrived(None, name, pid))
-        out, err = command.communicate(timeout=scaled(10))
+        out, err = command.communicate(timeout=scaled(60))
         gate.close()
     return command.returncode, out.replace(file.name, "FILE"), err, shortage.end()
 

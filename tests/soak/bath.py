@@ -42,7 +42,7 @@ def start(daemon, upgrades, seed):
 
 def holdings(daemon):
     """What the master has open when nobody is there, by kind."""
-    daemon.wait_sessions(0, seconds=20)
+    daemon.wait_sessions(0)
     daemon.check()
     looks = [None, open_kinds(daemon)]
     while looks[0] != looks[1]:  # who has just asked is still there for a moment

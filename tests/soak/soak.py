@@ -27,7 +27,7 @@ NAMES = ("upgraded", "kept")
 results = []
 
 
-@case("two daemons are soaked: every act has its outcome, and `check` is right", limit=SECONDS + 120)
+@case("two daemons are soaked: every act has its outcome, and `check` is right", limit=SECONDS + 300)
 def soak():
     note(f"TEST_SEED={SEED}")
     baths = [

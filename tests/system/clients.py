@@ -21,7 +21,7 @@ import time
 
 from tap import scaled
 
-PATIENCE = 10  # seconds that a client of the load waits for its answer
+PATIENCE = 30  # seconds that a client of the load waits for its answer
 
 
 def address_of(where):
@@ -36,7 +36,7 @@ def address_of(where):
     return socket.AF_INET, (host, int(port))
 
 
-def connect(where, source=None, seconds=5):
+def connect(where, source=None, seconds=30):
     """A connected socket, whose every step fails after so many seconds."""
     family, address = address_of(where)
     client = socket.socket(family, socket.SOCK_STREAM)
@@ -72,7 +72,7 @@ def read_to_end(client):
         parts.append(part)
 
 
-def exchange(where, data=b"", source=None, seconds=5):
+def exchange(where, data=b"", source=None, seconds=30):
     """Connects, sends, half-closes, and returns all that comes back."""
     with connect(where, source, seconds) as client:
         client.sendall(data)

@@ -15,7 +15,7 @@ import harness
 from clients import asks, connect, exchange, read_to_end
 from harness import BUILD, Daemon, free_port
 from processes import wait_until
-from tap import Skip, case, covers, run, scaled
+from tap import AT_ONCE, Skip, case, covers, run
 
 JUMPS = ("+10y", "-10y", "+0")
 # Nothing can be put before the libraries of a program that has none.
@@ -86,7 +86,7 @@ def expect_jump(ports, begin, years):
 
 @covers("F66")
 @case("ten years forth and back: timeouts and delays take as long as ever, and nobody is taken for dead",
-      limit=60)
+      limit=240)
 def timeouts():
     with Daemon() as daemon:
         services = {
@@ -98,23 +98,23 @@ def timeouts():
         clock, ports = start(daemon, services)
         began = seconds_told(ports)
         for jump in JUMPS:
+            begin = time.monotonic()
             clients = {name: connect(ports[name]) for name in services}
             for name, client in clients.items():
                 client.sendall(b"hello")
                 assert name == "delay" or client.recv(5) == b"hello"
-            begin = time.monotonic()
             clock.jump(jump)
             expect_jump(ports, began, int(re.sub("[^-0-9]", "", jump)))
             for name, client in clients.items():
                 assert read_to_end(client) == (b"HELLO" if name == "delay" else b""), name
                 took = time.monotonic() - begin
-                assert 0.9 < took < 1 + scaled(0.5), (jump, name, took)
+                assert 0.9 < took < 1 + AT_ONCE, (jump, name, took)
                 client.close()
         assert not daemon.said("stuck|died|throttled"), daemon.log.lines
 
 
 @covers("F66")
-@case("a bucket of cps fills by seconds that pass, and a session keeps its clients over a jump", limit=60)
+@case("a bucket of cps fills by seconds that pass, and a session keeps its clients over a jump", limit=240)
 def rates_and_sessions():
     with Daemon() as daemon:
         daemon.announce("throttled begin: slow: cps")
@@ -122,19 +122,19 @@ def rates_and_sessions():
         with connect(ports["echo"]) as stays:
             for jump in JUMPS:
                 assert asks(stays, b"before") == b"before"
+                begin = time.monotonic()
                 assert exchange(ports["slow"], b"first") == b"first"
                 clock.jump(jump)
-                begin = time.monotonic()
                 assert exchange(ports["slow"], b"second") == b"second"
                 took = time.monotonic() - begin
-                assert 0.5 < took < 1 + scaled(0.5), (jump, took)
+                assert 0.9 < took < 1 + AT_ONCE, (jump, took)
                 assert asks(stays, b"after") == b"after"
                 time.sleep(1)
         daemon.check()
 
 
 @covers("F66")
-@case("log, board, reload and restarts of listeners go on over a jump; ages are ages", limit=60)
+@case("log, board, reload and restarts of listeners go on over a jump; ages are ages", limit=240)
 def all_goes_on():
     with Daemon() as daemon:
         daemon.announce("listener died")
@@ -146,10 +146,10 @@ def all_goes_on():
                 clock.jump(jump)
                 daemon.mark()
                 daemon.kill(daemon.listener("echo"))
-                daemon.expect("listener restarted: service echo", seconds=3)
+                daemon.expect("listener restarted: service echo")
                 daemon.hang_up()
                 assert exchange(ports["echo"], b"hello") == b"hello"
-                daemon.expect("session end: echo .* [01][.][0-9]+ s$")
+                daemon.expect("session end: echo .* [0-9]{1,2}[.][0-9]+ s$")
                 code, text = daemon.control("list", "-S", f"127.0.0.1:{ports['status']}")
                 assert code == 0 and re.search(r"127\.0\.0\.1", text), text
                 code, text = daemon.control("status", "-S", f"127.0.0.1:{ports['status']}")

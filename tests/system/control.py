@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from clients import Load, asks, connect, connected, exchange, is_refused, read_t
 from harness import FORKECHOCTL, IS_ROOT, Daemon, free_port, ordinary
 from manager import listening
 from processes import wait_until
-from tap import Skip, case, covers, note, run, scaled
+from tap import AT_ONCE, Skip, case, covers, note, run, scaled
 
 
 def serve(daemon, services=None, options=None, **keys):
@@ -32,7 +33,7 @@ def configure(daemon, port, services=None, options=None, **keys):
 
 def ask(daemon, request):
     """Sends these bytes; returns the lines of the answer."""
-    with connect(f"unix:{daemon.path('control')}", seconds=15) as client:
+    with connect(f"unix:{daemon.path('control')}") as client:
         client.sendall(request if isinstance(request, bytes) else request.encode() + b"\n")
         return read_to_end(client).decode().splitlines()
 
@@ -56,7 +57,7 @@ def look(daemon, *words):
         [FORKECHOCTL, "-S", f"unix:{daemon.path('status')}", *words, "--json"],
         capture_output=True,
         text=True,
-        timeout=scaled(10),
+        timeout=scaled(60),
         check=False,
     )
     return json.loads(done.stdout)
@@ -133,16 +134,23 @@ def stalled():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = serve(daemon)
         path = f"unix:{daemon.path('control')}"
-        begin = time.monotonic()
-        silent = [crowd.enter_context(connect(path)) for _ in range(7)]
-        silent[0].sendall(b"rel")
-        expect_ok(daemon, "check")
-        daemon.reload()
-        assert exchange(port, b"hello") == b"hello"
-        assert time.monotonic() - begin < scaled(1.5)
-        for client in silent:
-            assert b"error: no request within 2 s" in read_to_end(client)
-        assert 1.9 < time.monotonic() - begin < scaled(4)
+
+        def beside_silent_ones():
+            """Whether others were answered while seven were waited for; those are told, too."""
+            begin = time.monotonic()
+            silent = [crowd.enter_context(connect(path)) for _ in range(7)]
+            silent[0].sendall(b"rel")
+            expect_ok(daemon, "check")
+            daemon.reload()
+            assert exchange(port, b"hello") == b"hello"
+            waited_for = not select.select(silent, [], [], 0)[0]
+            for client in silent:
+                assert b"error: no request within 2 s" in read_to_end(client)
+            assert 1.9 < time.monotonic() - begin < 2 + AT_ONCE, time.monotonic() - begin
+            return waited_for
+
+        # On a machine that is busy the 2 s may be over before.
+        assert any(beside_silent_ones() for _ in range(5))
 
 
 @case("twenty that ask at once are all answered, eight at a time")
@@ -192,7 +200,7 @@ def pause():
             "its title says so",
             lambda: daemon.processes("listener", "echo")[0].title.endswith("[1/256] paused"),
         )
-        waiting = [crowd.enter_context(connect(port, seconds=10)) for _ in range(3)]
+        waiting = [crowd.enter_context(connect(port)) for _ in range(3)]
         for client in waiting:
             client.sendall(b"hello")
         time.sleep(0.3)
@@ -219,7 +227,7 @@ def pause_lasts():
         configure(daemon, port, idle_timeout="100s")
         daemon.reload()
         wait_until("there is another listener", lambda: daemon.listener() != first)
-        waiting = crowd.enter_context(connect(port, seconds=10))
+        waiting = crowd.enter_context(connect(port))
         waiting.sendall(b"hello")
         daemon.mark()
         daemon.kill(daemon.listener())
@@ -241,7 +249,7 @@ def pause_and_last_call():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = serve(daemon)
         expect_ok(daemon, "pause echo")
-        waiting = [crowd.enter_context(connect(port, seconds=10)) for _ in range(5)]
+        waiting = [crowd.enter_context(connect(port)) for _ in range(5)]
         configure(daemon, free_port())
         daemon.reload()
         for client in waiting:
@@ -447,7 +455,7 @@ def kill_many():
         assert expect_ok(daemon, "kill-client 127.0.0.1") == ["sessions of 127.0.0.1 told to end: 500"]
         for client in clients:
             assert is_ended(client)
-        daemon.expect("session end: .*: ended by the operator", count=500, seconds=10)
+        daemon.expect("session end: .*: ended by the operator", count=500)
         daemon.check()
 
 
@@ -520,7 +528,7 @@ def check_strangers():
         try:
             begin = time.monotonic()
             lines = ask(daemon, "check")
-            assert time.monotonic() - begin < scaled(4)
+            assert time.monotonic() - begin < AT_ONCE
         finally:
             stranger.kill()
             stranger.wait()
@@ -536,12 +544,18 @@ def check_descriptors():
         (line,) = expect_ok(daemon, "check")
         return int(re.search(r"descriptors (\d+)", line).group(1))
 
-    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+    with Daemon() as daemon:
         serve(daemon)
         before = count()
-        for _ in range(3):
-            crowd.enter_context(connect(f"unix:{daemon.path('control')}"))
-        assert count() == before + 3
+
+        def three_more():
+            # They are sent away after 2 s, which may pass before a busy machine has counted.
+            with contextlib.ExitStack() as crowd:
+                for _ in range(3):
+                    crowd.enter_context(connect(f"unix:{daemon.path('control')}"))
+                return count() == before + 3
+
+        wait_until("those who ask are counted", three_more)
 
 
 if __name__ == "__main__":

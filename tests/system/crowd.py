@@ -22,9 +22,9 @@ import time
 from clients import Program, asks, connect, exchange, read_exactly
 from tap import scaled
 
-PATIENCE = 15  # seconds that a client waits for any one step
+PATIENCE = 60  # seconds that a client waits for any one step
 BULK = 512 * 1024
-BLAME = 5  # seconds within which a client has noticed what was done to its process
+BLAME = 20  # seconds within which a client has noticed what was done to its process
 
 
 def short(where, _crowd):
@@ -155,7 +155,7 @@ class Talk:
         for failure in sorted(self.failures, key=lambda one: one["end"]):
             for kill in kills:
                 when, service = kill
-                if service == failure["service"] and failure["begin"] <= when + scaled(1) and (
+                if service == failure["service"] and failure["begin"] <= when + scaled(3) and (
                     when <= failure["end"] <= when + scaled(BLAME)
                 ):
                     kills.remove(kill)

@@ -11,7 +11,7 @@ import time
 from clients import Load, asks, connect, crowd_of, exchange, expect_answers, is_refused
 from harness import IS_ROOT, Daemon, free_port
 from processes import daemon_processes, descriptors, reap_orphans, status, wait_until
-from tap import Skip, case, covers, note, run, scaled
+from tap import AT_ONCE, Skip, case, covers, note, run, scaled
 
 DIED = "listener died: service echo: killed by signal 9"
 
@@ -68,7 +68,7 @@ def killed_under_load():
         assert open_descriptors(daemon) == before, (open_descriptors(daemon), before)
         # One that the listener had reaped, and could not report any more, has a line without why.
         daemon.announce("session error: echo .*: unknown exit status")
-        daemon.log.wait("session (end|error)", result.answered + 1, 0, 5)
+        daemon.log.wait("session (end|error)", result.answered + 1, 0, 30)
         lines = [line for line in daemon.log.lines if re.search("session (end|error)", line)]
         assert result.answered < len(lines) <= result.answered + result.lost + 1, len(lines)
 
@@ -174,7 +174,7 @@ def back_off():
                 assert asks(client, b"hello") == b"hello"
             daemon.expect("listener restarted: service echo")
             took = time.monotonic() - begin
-            assert pause * 0.9 <= took < pause + scaled(0.3), (pause, took)
+            assert pause * 0.9 <= took < pause + AT_ONCE, (pause, took)
 
 
 @covers("F17")
@@ -186,14 +186,14 @@ def stopped_listener():
         clients = crowd_of(crowd, port, 3)
         begin = time.monotonic()
         daemon.kill(daemon.listener(), signal.SIGSTOP)
-        waiting = [crowd.enter_context(connect(port, seconds=20)) for _ in range(20)]
+        waiting = [crowd.enter_context(connect(port)) for _ in range(20)]
         for client in waiting:
             client.sendall(b"hello")
         expect_answers(clients)
         for client in waiting:
             assert client.recv(5) == b"hello"
         took = time.monotonic() - begin
-        assert 9 < took < 10 + scaled(3), took
+        assert 9 < took < 10 + AT_ONCE, took
         daemon.expect("listener stuck: service echo")
         daemon.expect("listener restarted: service echo")
         expect_answers(clients + waiting)
@@ -250,61 +250,60 @@ def crash_of_an_orphan():
 def kill_master(daemon):
     """Kills the master alone, and sees that it is dead. Others may still have the log open."""
     daemon.kill(daemon.pid)
-    assert daemon.command.wait(scaled(1)) == -signal.SIGKILL
+    assert daemon.command.wait(scaled(60)) == -signal.SIGKILL
     daemon.command.stdout.close()
     daemon.pid = None
 
 
-def wait_all_gone(seconds):
+def wait_all_gone():
     def nobody():
         reap_orphans()
         return not daemon_processes()
 
-    wait_until("nothing is left", nobody, seconds)
+    wait_until("nothing is left", nobody)
 
 
 @covers("F20")
 @case("when the master is killed, ports close at once, and sessions may finish before all is gone")
 def master_killed():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        port = serve(daemon)
+        port = serve(daemon, options={"graceful_timeout": "100s"})
         clients = crowd_of(crowd, port, 5)
         kill_master(daemon)
-        begin = time.monotonic()
-        wait_until("the port is closed", lambda: is_refused(port), seconds=0.5)
+        wait_until("the port is closed", lambda: is_refused(port))
         expect_answers(clients)
         for client in clients[1:]:
             client.close()
-        time.sleep(1.5 - (time.monotonic() - begin))  # of the 2 s that they have
+        time.sleep(1)
         assert asks(clients[0], b"still here") == b"still here"
         clients[0].close()
-        wait_all_gone(0.5)
+        wait_all_gone()
 
 
 @covers("F20")
 @case("a session that does not finish is ended graceful_timeout after the master was killed")
 def master_killed_and_clients_stay():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        port = serve(daemon)
+        port = serve(daemon, options={"graceful_timeout": "4s"})
         clients = crowd_of(crowd, port, 3)
         kill_listener(daemon)
         clients += crowd_of(crowd, port, 3)
         kill_listener(daemon)
         clients += crowd_of(crowd, port, 3)
-        kill_master(daemon)
         begin = time.monotonic()
-        wait_until("the port is closed", lambda: is_refused(port), seconds=0.5)
+        kill_master(daemon)
+        wait_until("the port is closed", lambda: is_refused(port))
         expect_answers(clients)
         for client in clients:
             assert client.recv(1) == b""
-        assert 1.9 < time.monotonic() - begin < 2 + scaled(0.5), time.monotonic() - begin
-        wait_all_gone(1)
+        assert 3.9 < time.monotonic() - begin < 4 + AT_ONCE, time.monotonic() - begin
+        wait_all_gone()
 
 
 @case("a listener that was stopped when its master was killed ends what is left once it goes on")
 def stopped_when_master_killed():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        port = serve(daemon)
+        port = serve(daemon, options={"graceful_timeout": "4s"})
         clients = crowd_of(crowd, port, 3)
         kill_listener(daemon)
         clients += crowd_of(crowd, port, 3)
@@ -313,8 +312,8 @@ def stopped_when_master_killed():
         kill_master(daemon)
         expect_answers(clients)
         daemon.kill(listener, signal.SIGCONT)
-        wait_until("the port is closed", lambda: is_refused(port), seconds=0.5)
-        wait_all_gone(4)
+        wait_until("the port is closed", lambda: is_refused(port))
+        wait_all_gone()
 
 
 @case("after the master was killed the next start finds nothing in its way")
@@ -322,7 +321,7 @@ def start_again():
     with Daemon() as daemon:
         port = serve(daemon)
         kill_master(daemon)
-        wait_all_gone(1)
+        wait_all_gone()
         assert os.path.exists(daemon.path("pid")) and os.path.exists(daemon.path("control"))
         daemon.start()
         assert exchange(port, b"hello") == b"hello"
@@ -333,14 +332,12 @@ def start_again():
 @case("while old sessions finish, a new master serves on the same port at once")
 def start_beside():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        port = serve(daemon)
+        port = serve(daemon, options={"graceful_timeout": "100s"})
         (client,) = crowd_of(crowd, port, 1)
         kill_master(daemon)
-        wait_until("the port is closed", lambda: is_refused(port), seconds=0.5)
-        begin = time.monotonic()
+        wait_until("the port is closed", lambda: is_refused(port))
         daemon.start()
         assert exchange(port, b"hello") == b"hello"
-        assert time.monotonic() - begin < scaled(1)
         assert asks(client, b"still here") == b"still here"
         client.close()
         wait_until("the old ones are gone", lambda: len(daemon.processes("listener")) == 1)

@@ -7,10 +7,10 @@ import time
 from clients import asks, connect, exchange, is_refused, read_to_end
 from harness import Daemon, free_port
 from processes import wait_until
-from tap import case, run, scaled
+from tap import AT_ONCE, case, run
 
 
-def configure(daemon, port, delay, grace="10s", **keys):
+def configure(daemon, port, delay, grace="100s", **keys):
     health = {"handler": "http", "listen": f"unix:{daemon.path('health')}"}
     daemon.configure(
         {"echo": dict({"listen": f"127.0.0.1:{port}"}, **keys), "health": health},
@@ -18,7 +18,7 @@ def configure(daemon, port, delay, grace="10s", **keys):
     )
 
 
-def serve(daemon, delay, grace="10s", **keys):
+def serve(daemon, delay, grace="100s", **keys):
     """Starts echo and a service that answers health checks; returns echo's port."""
     port = free_port()
     configure(daemon, port, delay, grace, **keys)
@@ -44,7 +44,7 @@ def crowd_of(crowd, port, count):
 @case("readyz fails at once, for drain_delay all is served as before, then the addresses close")
 def sequence():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        port = serve(daemon, "1500ms")
+        port = serve(daemon, "4s")
         (old,) = crowd_of(crowd, port, 1)
         assert (status_of(daemon, "/readyz"), status_of(daemon, "/livez")) == (200, 200)
         begin = time.monotonic()
@@ -53,29 +53,26 @@ def sequence():
         assert (status_of(daemon, "/readyz"), status_of(daemon, "/livez")) == (503, 200)
         assert exchange(port, b"new") == b"new"
         (late,) = crowd_of(crowd, port, 1)
-        assert time.monotonic() - begin < 1.4
         wait_until("the port is closed", lambda: is_refused(port))
-        assert 1.4 < time.monotonic() - begin < scaled(2.5)
+        assert 3.9 < time.monotonic() - begin < 4 + AT_ONCE, time.monotonic() - begin
         for client in old, late:
             assert asks(client, b"still") == b"still"
             client.close()
-        assert daemon.wait_end(3) == 0
-        assert time.monotonic() - begin < scaled(3)
+        assert daemon.wait_end() == 0
         daemon.expect_nothing_left()
 
 
 @case("without drain_delay the addresses close at once, and sessions have graceful_timeout")
 def no_delay():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        port = serve(daemon, "0", grace="1s")
+        port = serve(daemon, "0", grace="3s")
         (old,) = crowd_of(crowd, port, 1)
         begin = time.monotonic()
         daemon.kill(daemon.pid, signal.SIGTERM)
         wait_until("the port is closed", lambda: is_refused(port))
-        assert time.monotonic() - begin < scaled(0.5)
         assert asks(old, b"still") == b"still"
-        assert daemon.wait_end(4) == 0
-        assert 0.9 < time.monotonic() - begin < scaled(2)
+        assert daemon.wait_end() == 0
+        assert 2.9 < time.monotonic() - begin < 3 + AT_ONCE, time.monotonic() - begin
 
 
 @case("a TERM more ends the delay, one more the grace; INT ends everything")
@@ -91,8 +88,8 @@ def more_signals():
         assert asks(old, b"still") == b"still"
         begin = time.monotonic()
         daemon.kill(daemon.pid, signal.SIGTERM)
-        assert daemon.wait_end(4) == 0
-        assert time.monotonic() - begin < scaled(1.5)
+        assert daemon.wait_end() == 0
+        assert time.monotonic() - begin < AT_ONCE
         daemon.expect("session end: echo .*: daemon stopped")
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = serve(daemon, "60s", grace="60s")
@@ -101,8 +98,8 @@ def more_signals():
         daemon.expect("stop: ")
         begin = time.monotonic()
         daemon.kill(daemon.pid, signal.SIGINT)
-        assert daemon.wait_end(4) == 0
-        assert time.monotonic() - begin < scaled(1.5)
+        assert daemon.wait_end() == 0
+        assert time.monotonic() - begin < AT_ONCE
 
 
 @case("while it drains, a reload is refused, a dead listener is replaced, and check agrees")
@@ -124,7 +121,7 @@ def meanwhile():
         daemon.check()
         assert not daemon.said("reload (ok|rejected)")
         daemon.kill(daemon.pid, signal.SIGTERM)
-        assert daemon.wait_end(4) == 0
+        assert daemon.wait_end() == 0
 
 
 @case("a reload that runs when it is told to stop is undone, and its asker hears why")
@@ -146,13 +143,13 @@ def during_reload():
             assert answer == ["ok"] and exchange(other, b"new") == b"new"
         daemon.check()
         daemon.kill(daemon.pid, signal.SIGTERM)
-        assert daemon.wait_end(4) == 0
+        assert daemon.wait_end() == 0
 
 
 @case("who waits in the queue is served before it closes, though more come, a queue's length at most")
 def last_call():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        port = serve(daemon, "0", grace="20s", backlog=8)
+        port = serve(daemon, "0", grace="100s", backlog=8)
         daemon.control("pause", "echo")
         waiting = [crowd.enter_context(connect(port)) for _ in range(8)]
         daemon.kill(daemon.pid, signal.SIGTERM)
@@ -162,7 +159,7 @@ def last_call():
         assert len(daemon.sessions("echo")) <= 9
         for client in waiting:
             client.close()
-        assert daemon.wait_end(4) == 0
+        assert daemon.wait_end() == 0
 
 
 @case("clients that never cease to come do not keep it from closing")
@@ -173,16 +170,16 @@ def storm():
         daemon.kill(daemon.pid, signal.SIGTERM)
         begin = time.monotonic()
         with contextlib.suppress(OSError):
-            while time.monotonic() - begin < scaled(3):
+            while time.monotonic() - begin < 2 * AT_ONCE:
                 clients.append(crowd.enter_context(connect(port)))
-        assert time.monotonic() - begin < scaled(1.5), len(clients)
-        assert daemon.wait_end(4) == 0
+        assert time.monotonic() - begin < AT_ONCE, len(clients)
+        assert daemon.wait_end() == 0
 
 
 @case("`forkechoctl drain` is the same as SIGTERM, and says who asked")
 def by_request():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
-        port = serve(daemon, "300ms")
+        port = serve(daemon, "3s")
         (old,) = crowd_of(crowd, port, 1)
         status, text = daemon.control("drain")
         assert (status, text) == (0, "the daemon stops; sessions left: 1\n"), text
@@ -191,7 +188,7 @@ def by_request():
         wait_until("the port is closed", lambda: is_refused(port))
         assert asks(old, b"still") == b"still"
         old.close()
-        assert daemon.wait_end(4) == 0
+        assert daemon.wait_end() == 0
 
 
 if __name__ == "__main__":

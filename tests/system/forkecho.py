@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 
-from tap import Skip, case, run, scaled
+from tap import AT_ONCE, Skip, case, run, scaled
 
 FORKECHO = os.path.join(os.environ.get("top_builddir", "."), "src/client/forkecho")
 ENVIRONMENT = dict(os.environ, LC_ALL="C.UTF-8", TERM="xterm", HOME="/nonexistent")
@@ -125,7 +125,7 @@ class Result:
         return f"status {self.status}\nout: {self.out[-2000:]!r}\nerr: {self.err[-2000:]!r}"
 
 
-def forkecho(*arguments, input=b"", seconds=15):
+def forkecho(*arguments, input=b"", seconds=60):
     return Result(
         subprocess.run(
             [FORKECHO, *arguments],
@@ -173,7 +173,7 @@ class Terminal:
         self.seen += data.decode("utf-8", "backslashreplace")
         return bool(data)
 
-    def expect(self, text, seconds=5):
+    def expect(self, text, seconds=60):
         """Waits for a text behind the one that was expected last. Returns what came before it."""
         limit = time.monotonic() + scaled(seconds)
         while (found := self.seen.find(text, self.position)) < 0:
@@ -245,7 +245,7 @@ def message_times_out():
     start = time.monotonic()
     with listening(mute_open) as where:
         result = forkecho("-m", "hello", "--timeout", "300ms", *where)
-    assert 0.3 <= time.monotonic() - start < scaled(3)
+    assert 0.3 <= time.monotonic() - start < AT_ONCE
     equal(result.status, 1)
     assert "no answer within 300ms" in result.err, result
 
@@ -258,7 +258,7 @@ def mute_open(client):
 @case("a server that answers and does not close is no failure of -m")
 def message_open_end():
     with listening(never_closing) as where:
-        result = forkecho("-m", "hello", "-W", "300ms", *where)
+        result = forkecho("-m", "hello", "-W", "2s", *where)
     equal((result.status, result.out, result.err), (0, b"hello", ""))
 
 
@@ -293,15 +293,15 @@ def pipe_bulk():
 @case("an answer is printed while the pipe is still open, however long it rests")
 def pipe_slow():
     with listening(upper) as where, subprocess.Popen(
-        [FORKECHO, "-W", "100ms", *where], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [FORKECHO, "-W", "1s", *where], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as client:
         for line in b"first\n", b"second\n":
             client.stdin.write(line)
             client.stdin.flush()
             equal(client.stdout.readline(), line.upper())
-            time.sleep(0.3)
+            time.sleep(1.2)
         client.stdin.close()
-        equal(client.wait(scaled(5)), 0)
+        equal(client.wait(scaled(60)), 0)
 
 
 @case("a server that leaves before everything was sent is status 1")
@@ -325,7 +325,7 @@ def pipe_empty():
         result = forkecho(*where)
         equal((result.status, result.out, result.err), (0, b"", ""))
         with_none = subprocess.run(
-            ["sh", "-c", 'exec "$@" <&-', "sh", FORKECHO, *where], timeout=scaled(10)
+            ["sh", "-c", 'exec "$@" <&-', "sh", FORKECHO, *where], timeout=scaled(60)
         )
     equal(with_none.returncode, 0)
 
@@ -333,9 +333,9 @@ def pipe_empty():
 @case("a server that keeps the connection open after the half-close is waited for no longer than -W")
 def pipe_open_end():
     with listening(never_closing) as where:
-        result = forkecho("-W", "200ms", *where, input=b"line\n")
+        result = forkecho("-W", "2s", *where, input=b"line\n")
     equal((result.status, result.out), (1, b"line\n"))
-    assert "no end of the answers within 200ms" in result.err, result
+    assert "no end of the answers within 2s" in result.err, result
 
 
 @case("a full disk under standard output is told, with status 1")
@@ -347,7 +347,7 @@ def output_full():
                     [FORKECHO, *arguments, *where],
                     stdout=full,
                     stderr=subprocess.PIPE,
-                    timeout=scaled(10),
+                    timeout=scaled(60),
                 )
             equal(done.returncode, 1)
             assert b"standard output: No space left" in done.stderr, done
@@ -363,7 +363,7 @@ def ping_reports():
         result = forkecho("--count", "4", "--interval", "0.1", *where)
     elapsed = time.monotonic() - start
     equal((result.status, result.err), (0, ""))
-    assert 0.3 <= elapsed < scaled(2), elapsed
+    assert 0.3 <= elapsed < AT_ONCE, elapsed
     lines = result.text.splitlines()
     address = ":".join(where)
     equal(lines[0], f"FORKECHO {address}: 56 bytes of data")
@@ -388,7 +388,7 @@ def ping_times():
     with listening(lambda client: [(time.sleep(0.05), client.sendall(d)) for d in chunks(client)]) as where:
         result = ping(where, 2)
     least = float(re.search(r"mdev = ([\d.]+)/", result.text)[1])
-    assert result.status == 0 and 50 <= least < scaled(500), result
+    assert result.status == 0 and 50 <= least < 1000 * AT_ONCE, result
 
 
 @case("-s sets the size of a message, and no message is like the last one")
@@ -451,7 +451,7 @@ def ping_surplus():
             client.sendall(b"late")
 
     with listening(later) as where:
-        result = forkecho("-c", "2", "-i", "300ms", *where)
+        result = forkecho("-c", "2", "-i", "1s", *where)
     equal(result.status, 1)
     assert "4 bytes from" in result.text and "more than was sent, after seq=1" in result.text, result
 
@@ -460,25 +460,25 @@ def ping_surplus():
 def ping_dropped():
     server = Messages(2, lambda data: b"")
     with listening(server) as where:
-        result = ping(where, 3, "-W", "1s")
+        result = ping(where, 3, "-W", "2s")
     equal((result.status, server.connections), (1, 2))
-    assert "seq=2 no answer within 1s" in result.text, result
+    assert "seq=2 no answer within 2s" in result.text, result
     assert "3 messages sent, 2 answered, 0 different, 33.3333% loss" in result.text, result
 
 
 @case("a part of an answer is loss, and its length is told")
 def ping_partial():
     with listening(Messages(1, lambda data: data[:10])) as where:
-        result = ping(where, 2, "-W", "1s")
+        result = ping(where, 2, "-W", "2s")
     equal(result.status, 1)
-    assert "seq=1 no answer within 1s (10 of 56 bytes came)" in result.text, result
+    assert "seq=1 no answer within 2s (10 of 56 bytes came)" in result.text, result
 
 
 @case("an answer that comes late is not taken for the next one")
 def ping_late():
     def late(client):
         data = client.recv(65536)
-        time.sleep(0.3)
+        client.recv(65536)  # the next message, or the end
         client.sendall(data)
         echo(client)
 
@@ -510,7 +510,7 @@ def ping_once():
 def ping_outage():
     with listening(once) as where:
         client = subprocess.Popen(
-            [FORKECHO, "-c", "20", "-i", "100ms", *where],
+            [FORKECHO, "-c", "30", "-i", "100ms", *where],
             stdout=subprocess.PIPE,
             env=ENVIRONMENT,
         )
@@ -518,9 +518,9 @@ def ping_outage():
         assert b"seq=1 time=" in client.stdout.readline()
     time.sleep(0.5)
     with listening(once, (where[0], int(where[1]))):
-        out = client.communicate(timeout=scaled(10))[0].decode()
+        out = client.communicate(timeout=scaled(60))[0].decode()
     equal(client.returncode, 1)
-    assert "Connection refused" in out and "seq=20 time=" in out, out
+    assert "Connection refused" in out and "seq=30 time=" in out, out
 
 
 def interrupted(*arguments):
@@ -534,14 +534,14 @@ def interrupted(*arguments):
     client.send_signal(signal.SIGQUIT)
     progress = client.stderr.readline().decode()
     client.send_signal(signal.SIGINT)
-    out = client.communicate(timeout=scaled(5))[0].decode()
+    out = client.communicate(timeout=scaled(60))[0].decode()
     return client.returncode, out, progress
 
 
 @case("Ctrl-C ends an endless series with its statistics; Ctrl-\\ shows them on the way")
 def ping_interrupted():
     with listening(echo) as where:
-        status, out, progress = interrupted("-i", "100ms", *where)
+        status, out, progress = interrupted("-i", "1s", *where)
     equal(status, 0)
     sent = int(re.search(r"(\d+) messages sent", out)[1])
     assert f"{sent} answered, 0 different, 0% loss" in out and "rtt min" in out, out
@@ -550,16 +550,24 @@ def ping_interrupted():
 
 @case("Ctrl-C ends the wait for an answer at once")
 def ping_interrupted_waiting():
-    with listening(mute) as where:
+    has_come = threading.Event()
+
+    def mute_from_now(client):
+        if client.recv(65536):
+            has_come.set()
+        mute(client)
+
+    with listening(mute_from_now) as where:
         client = subprocess.Popen(
-            [FORKECHO, "-c", "3", *where], stdout=subprocess.PIPE, env=ENVIRONMENT
+            [FORKECHO, "-c", "3", "-W", "100s", *where], stdout=subprocess.PIPE, env=ENVIRONMENT
         )
         client.stdout.readline()
+        assert has_come.wait(scaled(30))
         time.sleep(0.2)
         start = time.monotonic()
         client.send_signal(signal.SIGINT)
-        out = client.communicate(timeout=scaled(5))[0].decode()
-    assert time.monotonic() - start < scaled(1)
+        out = client.communicate(timeout=scaled(60))[0].decode()
+    assert time.monotonic() - start < AT_ONCE
     equal(client.returncode, 1)
     assert "1 messages sent, 0 answered, 0 different, 100% loss" in out, out
 
@@ -645,7 +653,7 @@ def connect_timeout():
                     client.connect(path)
             start = time.monotonic()
             result = forkecho("-U", path, "-m", "x", "--timeout", "0.3")
-            assert 0.25 < time.monotonic() - start < scaled(2)
+            assert 0.25 < time.monotonic() - start < AT_ONCE
             equal(result.status, 2)
             assert "timed out" in result.err, result
 

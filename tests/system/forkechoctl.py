@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from tap import case, run, scaled
+from tap import AT_ONCE, case, run, scaled
 
 FORKECHOCTL = os.path.join(os.environ.get("top_builddir", "."), "src/ctl/forkechoctl")
 
@@ -48,7 +48,7 @@ def daemon(*answer, before_reading=False, resting=0, holding=0):
 
 def forkechoctl(*arguments, **more):
     return subprocess.run(
-        [FORKECHOCTL, *arguments], capture_output=True, text=True, timeout=scaled(10), **more
+        [FORKECHOCTL, *arguments], capture_output=True, text=True, timeout=scaled(60), **more
     )
 
 
@@ -120,7 +120,7 @@ def slow():
         with daemon(answer, holding=30) as (path, _):
             start = time.monotonic()
             result = forkechoctl("-s", path, "-W", "300ms", "reload")
-            assert 0.3 <= time.monotonic() - start < scaled(2)
+            assert 0.3 <= time.monotonic() - start < AT_ONCE
         expect(result, 2, "", f"forkechoctl: {path}: no answer within 300ms\n")
 
 
@@ -263,7 +263,7 @@ def output_full():
             [FORKECHOCTL, "-s", path, "reload"],
             stdout=full,
             stderr=subprocess.PIPE,
-            timeout=scaled(10),
+            timeout=scaled(60),
         )
     assert done.returncode == 1 and b"standard output: No space left" in done.stderr, done
 

@@ -91,7 +91,7 @@ def said_otherwise(text):
     return "".join(line for line in lines if not (SANDBOX_OFF and _SANDBOX_WARNING in line))
 
 
-def forkechod(*arguments, wrapper=(), seconds=10, **popen):
+def forkechod(*arguments, wrapper=(), seconds=60, **popen):
     """Runs the command to its end. Returns what subprocess.run returns, with texts."""
     return subprocess.run(
         [*wrapper, FORKECHOD, *arguments],
@@ -146,7 +146,7 @@ class Log:
 
     def finish(self):
         """Waits until whoever writes has closed it."""
-        self._thread.join(scaled(5))
+        self._thread.join(scaled(30))
 
 
 class Daemon:
@@ -228,7 +228,7 @@ class Daemon:
         self.launch(*options, wrapper=wrapper, **popen)
         self.output = os.read(self.command.stdout.fileno(), 65536).decode()
         if not self.output:
-            self.command.wait(scaled(5))
+            self.command.wait(scaled(30))
             self.log.finish()
             raise AssertionError(
                 f"it did not start: status {self.command.returncode}, {self.log.lines}"
@@ -263,7 +263,7 @@ class Daemon:
         """From here on `expect` looks at new lines alone."""
         self._mark = len(self.log.lines)
 
-    def expect(self, pattern, count=1, seconds=5):
+    def expect(self, pattern, count=1, seconds=30):
         """Waits for lines since the mark in which the pattern is found; returns the last match."""
         found = self.log.wait(pattern, count, self._mark, seconds)
         said = "\n".join(self.log.lines[self._mark :][-30:])
@@ -297,7 +297,7 @@ class Daemon:
             found[:] = self.processes("listener", service)
             return len(found) == 1
 
-        wait_until(f"{service} has one listener", is_alone, seconds=2)
+        wait_until(f"{service} has one listener", is_alone)
         return found[0].pid
 
     def sessions(self, service=None):
@@ -305,7 +305,7 @@ class Daemon:
         found = self.processes("session", service)
         return [process.pid for process in found if not process.title.endswith(" idle")]
 
-    def wait_sessions(self, count, service=None, seconds=5):
+    def wait_sessions(self, count, service=None, seconds=30):
         """Waits until there are so many sessions; returns their process numbers."""
         what = f"{count} sessions"
         wait_until(what, lambda: len(self.sessions(service)) == count, seconds)
@@ -316,7 +316,6 @@ class Daemon:
         wait_until(
             "every ended process is waited for",
             lambda: not [process for process in daemon_processes() if process.state == "Z"],
-            seconds=1,
         )
 
     def kill(self, pid, number=signal.SIGKILL):
@@ -331,7 +330,7 @@ class Daemon:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=scaled(20),
+            timeout=scaled(60),
         )
         return done.returncode, done.stdout
 
@@ -351,7 +350,7 @@ class Daemon:
         self.kill(self.pid, signal.SIGHUP)
         self.expect("reload (ok|rejected)")
 
-    def wait_end(self, seconds):
+    def wait_end(self, seconds=30):
         """Waits for the master's end; returns its exit status (negative: the signal)."""
         assert wait_exit(self.pid, seconds), f"it still runs after {seconds} s: {self.processes()}"
         if self.command:
@@ -363,7 +362,7 @@ class Daemon:
         self.pid = None
         return status
 
-    def stop(self, number=signal.SIGTERM, seconds=4):
+    def stop(self, number=signal.SIGTERM, seconds=30):
         """Stops it, and sees that it ends in order and leaves nothing."""
         self.kill(self.pid, number)
         status = self.wait_end(seconds)

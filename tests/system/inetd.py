@@ -26,7 +26,7 @@ def one_client(client, *options, **popen):
 
 def expect_end(process, status=0):
     """It ends with this status and has said nothing."""
-    _, text = process.communicate(timeout=scaled(5))
+    _, text = process.communicate(timeout=scaled(60))
     assert (process.returncode, text) == (status, ""), (process.returncode, text)
 
 
@@ -78,7 +78,7 @@ def inetd_accept():
 @case("-i turns 2 MB around between a pipe and a pipe")
 def inetd_pipes():
     data = os.urandom(2 << 20)
-    done = subprocess.run([FORKECHOD, "-i"], input=data, capture_output=True, timeout=scaled(10))
+    done = subprocess.run([FORKECHOD, "-i"], input=data, capture_output=True, timeout=scaled(60))
     assert (done.returncode, done.stderr) == (0, b""), done
     assert done.stdout == data
 

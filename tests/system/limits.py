@@ -15,7 +15,7 @@ from harness import BUILD, Daemon, free_port
 from manager import listening, passing
 from models import case_of_both
 from processes import wait_until
-from tap import Skip, case, covers, run, scaled
+from tap import AT_ONCE, Skip, case, covers, run, scaled
 
 BUSY = b"busy, come back later\r\n"
 
@@ -133,7 +133,6 @@ def list_in_a_file():
         wait_until(
             "the new list is in force",
             lambda: is_served(port, "127.0.0.2") and not is_served(port, "127.0.0.1"),
-            seconds=1,
         )
 
 
@@ -210,6 +209,7 @@ def instances_refuse():
             client.sendall(bytes(3000))
         for client in together:
             assert read_to_end(client) == BUSY
+        daemon.expect("refused: echo .*: instances")
         assert len(daemon.said("refused")) == 1, daemon.said("refused")
         configure(daemon, port, instances=3, **keys)
         daemon.reload()
@@ -324,30 +324,33 @@ def cps_defer():
         port = serve(daemon, cps="10 5")
         begin = time.monotonic()
         clients = [crowd.enter_context(connect(port)) for _ in range(25)]
-        assert time.monotonic() - begin < scaled(1)
-        times = []
         for client in clients:
-            client.sendall(b"hello")
-            assert client.recv(5) == b"hello"
-            times.append(time.monotonic() - begin)
-        assert times[4] < scaled(0.5), times
-        assert 1.9 < times[-1] < 2 + scaled(0.5), times  # 20 of them at 10 a second
+            assert asks(client, b"hello") == b"hello"
+        took = time.monotonic() - begin
+        assert 1.9 < took < 2 + AT_ONCE, took  # 20 of them at 10 a second
+    with Daemon() as daemon:
+        daemon.announce("throttled begin: echo: cps")
+        port = serve(daemon, cps="6/min 5")
+        # At this rate the last one would wait for 40 s.
+        took = duration_of(lambda: [is_served(port) for _ in range(5)])
+        assert took < AT_ONCE, took
 
 
 @case_of_both("at ten times the rate of cps the port stays open, and those over it are told")
 def cps_refuse():
     with Daemon() as daemon:
         port = serve(
-            daemon, cps="20 5", over_limit="refuse", busy_message=r"busy, come back later\r\n"
+            daemon, cps="2 5", over_limit="refuse", busy_message=r"busy, come back later\r\n"
         )
         count = {b"hello": 0, BUSY: 0}
         begin = time.monotonic()
         for number in range(200):
             count[answer(port)] += 1
             time.sleep(max(0, begin + number / 200 - time.monotonic()))
-        fair = 5 + 20 * (time.monotonic() - begin)
+        fair = 5 + 2 * (time.monotonic() - begin)
         assert fair - 5 <= count[b"hello"] <= fair + 1, (count, fair)
         assert count[BUSY] > 100, count
+        daemon.expect("refused: echo .*: cps")
         assert len(daemon.said("refused: echo .*: cps")) == 1, daemon.said("refused")
 
 
@@ -355,15 +358,20 @@ def cps_refuse():
 @case_of_both("per_source_rate refuses who comes too often, and nobody else")
 def per_source_rate():
     with Daemon() as daemon:
-        port = serve(daemon, per_source_rate="60/min 3", busy_message=r"busy, come back later\r\n")
+        port = serve(daemon, per_source_rate="15/min 3", busy_message=r"busy, come back later\r\n")
+        begin = time.monotonic()
         assert [answer(port, "127.0.0.1") for _ in range(6)] == [b"hello"] * 3 + [BUSY] * 3
         assert [answer(port, "127.0.0.2") for _ in range(4)] == [b"hello"] * 3 + [BUSY]
-        time.sleep(1.1)
-        assert [answer(port, "127.0.0.1") for _ in range(2)] == [b"hello", BUSY]
+        refused = 4
+        while answer(port, "127.0.0.1") == BUSY:
+            refused += 1
+            time.sleep(0.2)
+        took = time.monotonic() - begin
+        assert 3.9 < took < 4 + AT_ONCE, took
         daemon.expect(r"refused: echo 127.0.0.1:\d+: per_source_rate")
         configure(daemon, port)
         daemon.reload()
-        daemon.expect("refused end: echo: per_source_rate, 5 clients")
+        daemon.expect(f"refused end: echo: per_source_rate, {refused} clients")
 
 
 # ---- how long -----------------------------------------------------------------------------------
@@ -373,16 +381,18 @@ def per_source_rate():
 @case_of_both("a client that says nothing for idle_timeout is let go, and one that speaks is not")
 def idle_timeout():
     with Daemon() as daemon:
-        port = serve(daemon, idle_timeout="1s")
+        port = serve(daemon, idle_timeout="2s")
         took = duration_of(lambda: told(port))
-        assert 0.9 < took < 1 + scaled(0.5), took
+        assert 1.9 < took < 2 + AT_ONCE, took
         daemon.expect("session end: echo .*: idle timeout, 0 bytes in")
         with connect(port) as client:
             for _ in range(5):
                 time.sleep(0.5)
+                begin = time.monotonic()
                 assert asks(client, b"x") == b"x"
-            took = duration_of(lambda: read_to_end(client))
-        assert 0.9 < took < 1 + scaled(0.5), took
+            assert read_to_end(client) == b""
+        took = time.monotonic() - begin
+        assert 1.9 < took < 2 + AT_ONCE, took
         daemon.expect("session end: echo .*: idle timeout, 5 bytes in")
 
 
@@ -394,12 +404,15 @@ def early_clients():
         daemon.kill(daemon.listener(), signal.SIGSTOP)
         old, waiting = daemon.listener(), [crowd.enter_context(connect(port)) for _ in range(20)]
         configure(daemon, port, idle_timeout="1s")
+        begin = time.monotonic()
         daemon.reload()
-        took = duration_of(lambda: [read_to_end(client) for client in waiting])
-        assert 0.9 < took < 1 + scaled(0.5), took
+        for client in waiting:
+            assert read_to_end(client) == b""
+        took = time.monotonic() - begin
+        assert 0.9 < took < 1 + AT_ONCE, took
         daemon.kill(old, signal.SIGCONT)
         took = duration_of(lambda: told(port))
-        assert 0.9 < took < 1 + scaled(0.5), took
+        assert 0.9 < took < 1 + AT_ONCE, took
 
 
 @case_of_both("who connected to a passed socket before the daemon started has its time limits too")
@@ -411,17 +424,19 @@ def earliest_client():
         server = crowd.enter_context(listening(port))
         client = crowd.enter_context(connect(port))
         daemon.configure({"echo": {"idle_timeout": "1s"}})
+        begin = time.monotonic()
         daemon.start(**passing({"echo": [server]}))
-        took = duration_of(lambda: read_to_end(client))
-        assert 0.8 < took < 1 + scaled(0.5), took
+        assert read_to_end(client) == b""
+        took = time.monotonic() - begin
+        assert 0.9 < took < 1 + AT_ONCE, took
 
 
 @case_of_both("bytes to the client keep it from being idle as well as bytes from it")
 def not_idle_when_reading():
     with Daemon() as daemon:
-        port = serve(daemon, handler="chargen", idle_timeout="1s")
+        port = serve(daemon, handler="chargen", idle_timeout="2s")
         with connect(port) as client:
-            end = time.monotonic() + 2.5
+            end = time.monotonic() + 4
             while time.monotonic() < end:
                 assert client.recv(65536)
                 time.sleep(0.01)
@@ -437,7 +452,7 @@ def session_timeout():
         with contextlib.suppress(ConnectionError), connect(port) as client:
             while asks(client, b"x"):
                 time.sleep(0.01)
-        assert 0.9 < time.monotonic() - begin < 1 + scaled(0.5), time.monotonic() - begin
+        assert 0.9 < time.monotonic() - begin < 1 + AT_ONCE, time.monotonic() - begin
         daemon.expect("session end: echo .*: session timeout, ")
 
 
@@ -446,11 +461,11 @@ def session_timeout():
 def write_timeout():
     with Daemon() as daemon:
         port = serve(daemon, write_timeout="1s", handler="chargen")
+        begin = time.monotonic()
         with connect(port):
-            begin = time.monotonic()
-            daemon.expect("session end: echo .*: write timeout, 0 bytes in", seconds=10)
+            daemon.expect("session end: echo .*: write timeout, 0 bytes in")
             took = time.monotonic() - begin
-            assert 0.9 < took < 1 + scaled(0.7), took
+            assert 0.9 < took < 1 + AT_ONCE, took
 
 
 @covers("F33")
@@ -458,13 +473,13 @@ def write_timeout():
 def cut_while_reading():
     with Daemon() as daemon:
         port = serve(daemon, write_timeout="1s", handler="chargen")
+        begin = time.monotonic()
         with connect(port) as client:
             assert client.recv(1)
             cut_off(client)
-            begin = time.monotonic()
             daemon.expect("session end: echo .*: write timeout, 0 bytes in")
             took = time.monotonic() - begin
-            assert 0.9 < took < 1 + scaled(0.5), took
+            assert 0.9 < took < 1 + AT_ONCE, took
 
 
 @covers("F30")
@@ -472,11 +487,11 @@ def cut_while_reading():
 def slow_reader():
     data = random.randbytes(300000)
     with Daemon() as daemon:
-        port = serve(daemon, write_timeout="1s")
+        port = serve(daemon, write_timeout="2s")
         client = socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with client:
-            client.settimeout(scaled(5))
+            client.settimeout(scaled(30))
             client.connect(("127.0.0.1", port))
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)
@@ -499,7 +514,7 @@ def cut_with_bytes():
         client.sendall(b"is there anybody?")
         daemon.expect("session end: echo .*: peer vanished, 22 bytes in")
         took = time.monotonic() - begin
-        assert 1.8 < took < 2 + scaled(1), took
+        assert 1.8 < took < 2 + AT_ONCE, took
 
 
 @covers("F33")
@@ -515,7 +530,7 @@ def cut_in_silence():
         )
         silent, (present,) = connected(crowd, port)[0], connected(crowd, port)
         cut_off(silent)
-        daemon.expect("session end: echo .*: peer vanished, 5 bytes in", seconds=6)
+        daemon.expect("session end: echo .*: peer vanished, 5 bytes in")
         assert asks(present, b"still here") == b"still here"
 
 
@@ -541,15 +556,19 @@ def no_keepalive():
 def linger_timeout():
     with Daemon() as daemon:
         port = serve(daemon, handler="upper", once="yes", linger_timeout="1s")
+        begin = time.monotonic()
         with connect(port) as client:
             client.sendall(b"hello")
             assert read_to_end(client) == b"HELLO"
-            took = duration_of(lambda: daemon.wait_sessions(0))
-            assert 0.8 < took < 1 + scaled(0.5), took
+            daemon.wait_sessions(0)
+            took = time.monotonic() - begin
+            assert 0.9 < took < 1 + AT_ONCE, took
+        configure(daemon, port, handler="upper", once="yes", linger_timeout="1min")
+        daemon.reload()
         with connect(port) as client:
             client.sendall(b"hello")
             assert read_to_end(client) == b"HELLO"
-        assert duration_of(lambda: daemon.wait_sessions(0)) < scaled(0.5)
+        daemon.wait_sessions(0, seconds=15)
 
 
 @covers("F34")

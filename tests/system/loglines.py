@@ -11,7 +11,7 @@ import time
 from clients import Load, asks, connect, exchange, read_to_end
 from harness import IS_ROOT, Daemon, Log, free_port
 from processes import cpu_seconds, wait_until
-from tap import Skip, case, covers, note, run, scaled
+from tap import AT_ONCE, Skip, case, covers, note, run, scaled
 
 LEVELS = ("crit", "err", "warning", "notice", "info", "debug")
 
@@ -195,7 +195,7 @@ def expect_nothing_noticed(daemon, port, count=600):
         result = load.finish()
     note(result)
     assert result.answered == count and not result.lost, result
-    assert result.slowest < scaled(0.5), result
+    assert result.slowest < AT_ONCE, result
     daemon.reload()
 
 
@@ -233,7 +233,7 @@ def check_bad_stderr(make):
         time.sleep(0.5)
         idle = cpu_seconds(daemon.pid)
         time.sleep(1)
-        assert cpu_seconds(daemon.pid) - idle < scaled(0.05), "the master spins"
+        assert cpu_seconds(daemon.pid) - idle < scaled(0.1), "the master spins"
         note(f"{idle - before:.2f} s of processor time in {time.monotonic() - begin:.1f} s")
         daemon.stop()
     if reader is not None:
@@ -262,7 +262,7 @@ def stderr_is_full():
     check_bad_stderr(full_device)
 
 
-def fill(daemon, seconds=10):
+def fill(daemon, seconds=60):
     """Requests that are one line of the log each, until the log must have dropped some. Returns how
     many."""
     count, end = 0, time.monotonic() + scaled(seconds)

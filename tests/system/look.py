@@ -18,7 +18,7 @@ import time
 from clients import asks, connect, exchange
 from harness import FORKECHOCTL, Daemon, free_port
 from processes import wait_until
-from tap import case, run, scaled
+from tap import AT_ONCE, case, run, scaled
 
 
 def serve(daemon, **services):
@@ -42,7 +42,7 @@ def ctl(daemon, *words, env=None):
         [FORKECHOCTL, words[0], "-S", address, *words[1:]],
         capture_output=True,
         text=True,
-        timeout=scaled(20),
+        timeout=scaled(60),
         env=env,
     )
 
@@ -108,7 +108,7 @@ def not_well():
         with open(daemon.file, "a", encoding="ascii") as file:
             file.write("nonsense = 1\n")
         assert daemon.control("reload")[0] == 1
-        wait_until("it is told", lambda: ctl(daemon, "status").returncode == 1, seconds=3)
+        wait_until("it is told", lambda: ctl(daemon, "status").returncode == 1)
         assert "The last reload was rejected" in ctl(daemon, "status").stdout
 
 
@@ -248,7 +248,7 @@ def silent_server():
         begin = time.monotonic()
         done = ctl(address, "status", "-W", "300ms")
         assert done.returncode == 2 and "no answer within 300ms" in done.stderr, done
-        assert time.monotonic() - begin < scaled(3)
+        assert time.monotonic() - begin < AT_ONCE
 
 
 @case("control bytes of a server do not reach the terminal")
@@ -303,7 +303,7 @@ class Terminal:
                 return
             self.text += part.decode(errors="replace")
 
-    def expect(self, pattern, seconds=5):
+    def expect(self, pattern, seconds=60):
         """Waits until it was written since the last expectation."""
 
         def written():
@@ -329,7 +329,7 @@ class Terminal:
                 status.append(os.waitstatus_to_exitcode(code))
             return pid
 
-        wait_until("it has ended", ended, seconds=5)
+        wait_until("it has ended", ended)
         os.close(self.fd)
         return status[0]
 

@@ -105,7 +105,7 @@ class Notifications:
             if field in message.fields and value in (None, message.fields[field])
         ]
 
-    def wait(self, field, value=None, begin=0, seconds=5):
+    def wait(self, field, value=None, begin=0, seconds=60):
         """The first of them, as soon as there is one."""
         with self._news:
             assert self._news.wait_for(lambda: self.find(field, value, begin), scaled(seconds)), (

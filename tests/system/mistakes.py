@@ -8,7 +8,7 @@ import time
 from clients import exchange
 from harness import SOURCE, Daemon, forkechod, free_port, ordinary
 from processes import reap_orphans, wait_until
-from tap import case, covers, run, scaled
+from tap import AT_ONCE, case, covers, run
 
 EX_OSERR, EX_CONFIG = 71, 78
 
@@ -77,7 +77,7 @@ class Trial(Daemon):
             done = forkechod("-c", self.file, *more, *options, **popen)
             late = time.monotonic() - begin
             assert (done.returncode, done.stdout) == (EX_CONFIG, ""), (what, done)
-            assert late < scaled(1), (what, late)
+            assert late < AT_ONCE, (what, late)
             self.expect_told(what, self.told(done.stderr.splitlines(), "forkechod: "), expected)
             self.expect_unchanged(what, before)
 

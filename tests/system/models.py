@@ -18,7 +18,7 @@ MODELS = {
 }
 
 
-def case_of_both(name, limit=30):
+def case_of_both(name, limit=120):
     """Declares a test case for each process model."""
 
     def declare(function):

@@ -13,7 +13,7 @@ from clients import Load, asks, connect, exchange, is_refused, read_exactly
 from harness import Daemon, forkechod, free_port
 from manager import Notifications, listening, passing
 from processes import daemon_processes, reap_orphans, wait_until
-from tap import case, covers, note, run, scaled
+from tap import AT_ONCE, case, covers, note, run
 
 
 def serve(daemon, told, *, name="echo", keys=None, settings=None, **more):
@@ -117,7 +117,7 @@ def status():
         port = serve(daemon, told)
         begin = len(told.messages)
         with connect(port), connect(port), Load("steady", port, 4) as load:
-            time.sleep(3)
+            wait_until("it has come three times", lambda: len(told.find("STATUS", begin=begin)) > 2)
             result = load.finish()
             told.wait("STATUS", "1 service, 2 sessions", begin)
         assert not result.lost, result
@@ -135,7 +135,7 @@ def stopping():
         with connect(port) as client:
             assert asks(client, b"hello") == b"hello"
             begin = len(told.messages)
-            daemon.stop(seconds=5)
+            daemon.stop()
         first = told.wait("STOPPING", "1", begin)
         early = told.messages[begin : told.messages.index(first)]
         assert all("session" in message.fields.get("STATUS", "") for message in early), early
@@ -143,8 +143,6 @@ def stopping():
         assert len(asked) >= 2, told.messages[begin:]
         for message in asked:
             assert int(message.fields["EXTEND_TIMEOUT_USEC"]) >= 2000000, message
-        times = [first.time] + [message.time for message in asked]
-        assert max(b - a for a, b in zip(times, times[1:])) < scaled(1.5), times
         assert not told.find("READY", begin=begin), told.messages[begin:]
 
 
@@ -160,8 +158,8 @@ def watchdog():
                 daemon.reload()
         times = [message.time for message in told.find("WATCHDOG", "1")]
         note(f"{len(times)} times in {times[-1] - times[0]:.1f} s")
-        assert len(times) < 2 * (times[-1] - times[0]) + 2, times
-        assert max(b - a for a, b in zip(times, times[1:])) < scaled(0.9), times
+        # Nominally two a second.
+        assert times[-1] - times[0] < len(times) < 2 * (times[-1] - times[0]) + 2, times
 
 
 @case("WATCHDOG=1 goes on while nobody reads the log")
@@ -180,10 +178,11 @@ def watchdog_without_log():
         os.close(writer)
         with Load("serial", port, 600) as load:
             result = load.finish()
-        assert result.answered == 600 and result.slowest < scaled(0.5), result
+        assert result.answered == 600 and result.slowest < AT_ONCE, result
         wait_until("it comes four times", lambda: len(told.find("WATCHDOG", "1")) >= 4)
         times = [message.time for message in told.find("WATCHDOG", "1")]
-        assert max(b - a for a, b in zip(times, times[1:])) < scaled(0.5), times
+        # Nominally every 300 ms.
+        assert times[-1] - times[0] < len(times), times
         daemon.stop()
     os.close(reader)
 
@@ -210,9 +209,9 @@ def stalled_manager():
             daemon.configure({"echo": {"listen": f"127.0.0.1:{port}", "instances": 99}})
             begin = time.monotonic()
             daemon.reload()
-            assert time.monotonic() - begin < scaled(4)
+            assert time.monotonic() - begin < AT_ONCE
             result = load.finish()
-        assert result.answered == 300 and result.slowest < scaled(0.5), result
+        assert result.answered == 300 and result.slowest < AT_ONCE, result
 
 
 # ---- the descriptor store ------------------------------------------------------------------------
@@ -347,8 +346,8 @@ def drain():
         daemon.kill(daemon.pid, signal.SIGTERM)
         begin = time.monotonic()
         told.wait("STOPPING", "1")
-        assert time.monotonic() - begin < scaled(1)
-        assert daemon.wait_end(6) == 0
+        assert time.monotonic() - begin < AT_ONCE
+        assert daemon.wait_end() == 0
         assert len(told.find("EXTEND_TIMEOUT_USEC")) >= 2, told.messages
         shown = [message.fields["STATUS"] for message in told.find("STATUS")]
         assert any(text.startswith("draining, ") for text in shown), shown

@@ -255,7 +255,7 @@ def no_port_is_kept():
             listener = daemon.listener()
             daemon.kill(daemon.pid)
             daemon.kill(listener)
-            assert daemon.wait_end(5) == -signal.SIGKILL
+            assert daemon.wait_end() == -signal.SIGKILL
             wait_until("the port is closed", lambda: is_refused(port), 1)
             assert asks(client, b"still here") == b"still here"
 

@@ -87,7 +87,7 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def wait_until(what, condition, seconds=5):
+def wait_until(what, condition, seconds=30):
     """Returns the first true value of `condition`; fails with `what` after so many seconds."""
     deadline = time.monotonic() + scaled(seconds)
     while True:

@@ -308,7 +308,7 @@ def use(port, handler):
     return 1
 
 
-@case("every handler serves under it, in both process models, with every key that costs a call", limit=60)
+@case("every handler serves under it, in both process models, with every key that costs a call", limit=240)
 def handlers():
     for model in ("fork", "prefork"):
         with Daemon() as daemon:
@@ -331,7 +331,7 @@ def handlers():
             daemon.expect(r"session end: .*", count=used + 2)
 
 
-@case_of_strict("a kernel that lacks a part of it is told of once, and gets the rest", limit=60)
+@case_of_strict("a kernel that lacks a part of it is told of once, and gets the rest", limit=240)
 def lacking():
     if SANDBOX_OFF:
         raise Skip("the profile has no such part")
@@ -359,7 +359,7 @@ def landlock_version():
     return max(0, ctypes.CDLL(None).syscall(create_ruleset, None, 0, version))
 
 
-@case_of_strict("where seccomp is missing, Landlock refuses files and ports, and the session lives on", limit=60)
+@case_of_strict("where seccomp is missing, Landlock refuses files and ports, and the session lives on", limit=240)
 def landlock():
     version = landlock_version()
     if SANDBOX_OFF or version == 0:
@@ -383,7 +383,7 @@ def landlock():
                 daemon.check()
 
 
-@case("a kernel without close_range serves under it", limit=60)
+@case("a kernel without close_range serves under it", limit=240)
 def without_close_range():
     for model in ("fork", "prefork"):
         with Daemon() as daemon:

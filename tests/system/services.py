@@ -9,7 +9,7 @@ import time
 
 from clients import asks, connect, exchange, read_exactly, read_to_end
 from harness import Daemon
-from tap import case, covers, run, scaled
+from tap import AT_ONCE, case, covers, run
 
 
 def serve(daemon, handler, **keys):
@@ -73,7 +73,7 @@ def rfc868():
         with connect(port) as client:
             (seconds,) = struct.unpack("!I", read_to_end(client))
         now = int(time.time()) + 2208988800
-        assert abs(now - seconds) <= 2, (now, seconds)
+        assert abs(now - seconds) < 60, (now, seconds)
 
 
 @case("upper turns ASCII letters into capitals and leaves every other byte")
@@ -98,7 +98,7 @@ def slow_reader():
     with Daemon() as daemon:
         port = serve(daemon, "echo")
         data = bytes(range(251)) * 8400
-        with connect(port, seconds=20) as client:
+        with connect(port) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             sender = threading.Thread(
                 target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR))
@@ -183,7 +183,7 @@ def manners():
             with connect(daemon.addresses[name][0]) as client:
                 begin = time.monotonic()
                 assert asks(client, b"abc") == answer
-                assert 0.19 < time.monotonic() - begin < scaled(1)
+                assert 0.19 < time.monotonic() - begin < AT_ONCE
                 client.sendall(b"bye\r\n")
                 assert read_to_end(client) == b""
             daemon.expect(f"session end: {name} .* client said quit")

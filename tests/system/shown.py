@@ -39,9 +39,9 @@ class Shown:
     def get(self, path="/", status=200, where=None, headers=None):
         """The body of an answer."""
         if where:
-            client = http.client.HTTPConnection(where, timeout=scaled(10))
+            client = http.client.HTTPConnection(where, timeout=scaled(60))
         else:
-            client = OverUnix(self.path, timeout=scaled(10))
+            client = OverUnix(self.path, timeout=scaled(60))
         client.request("GET", path, headers=headers or {})
         answer = client.getresponse()
         body = answer.read().decode()

@@ -14,6 +14,10 @@ when it raises Skip with the reason. `@covers("F05", "F32")` above a case puts t
 tests/FAILURES.md behind its name. `python3 tests/system/FILE.py WORD…` runs the cases whose name
 contains one of the words. The exit status is 1 when a case failed. TEST_SLOWNESS in the environment
 multiplies every time limit, for builds that run slower than people's (sanitizers, valgrind).
+
+The machine may stand still for a second at any moment, because others use it or its host does: no
+limit may come near what is right. What is done at once has AT_ONCE; what it must not wait for, a
+timeout for instance, is set to a minute and more, so that the two are told apart.
 """
 
 import inspect
@@ -30,7 +34,7 @@ class Skip(Exception):
     """Raised by a case that cannot be judged here; its text says why."""
 
 
-def case(name, limit=30):
+def case(name, limit=120):
     """Declares a test case; it fails after `limit` seconds."""
 
     def declare(function):
@@ -57,6 +61,9 @@ def covers(*rows):
 def scaled(seconds):
     """A time limit as this build deserves it."""
     return seconds * _slowness
+
+
+AT_ONCE = scaled(10)  # seconds, and as many for the delay of what comes later
 
 
 def note(text):

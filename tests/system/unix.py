@@ -144,7 +144,7 @@ def after_a_kill():
     with Daemon() as daemon:
         path = serve(daemon)
         daemon.kill(daemon.pid, signal.SIGKILL)
-        assert daemon.wait_end(5) == -signal.SIGKILL
+        assert daemon.wait_end() == -signal.SIGKILL
 
         def is_alone():
             reap_orphans()

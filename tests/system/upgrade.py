@@ -147,7 +147,7 @@ def hundred():
         assert not talker.lost and talker.rounds > 10, (talker.lost, talker.rounds)
         assert result.answered > 100 and not result.lost, result
         sessions = talker.finish() + result.answered
-        daemon.expect("session end: echo .* client closed", count=sessions, seconds=10)
+        daemon.expect("session end: echo .* client closed", count=sessions)
         assert state(daemon) == (0, sessions)
         wait_until("old listeners are gone", lambda: len(daemon.processes("listener")) == 1)
         assert len(descendants(pid)) == 1, descendants(pid)
@@ -161,7 +161,7 @@ def send_storm(daemon, port, seconds, each_turn):
     """USR2 and HUP every 50 ms under load; returns the load's result."""
     with Load("steady", port, 4) as load:
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end or len(daemon.said("upgraded")) < 6:
             daemon.kill(daemon.pid, signal.SIGUSR2)
             daemon.kill(daemon.pid, signal.SIGHUP)
             each_turn()
@@ -173,7 +173,7 @@ def send_storm(daemon, port, seconds, each_turn):
     return result
 
 
-@case_of_both("USR2 and HUP, both at once and again and again, lose no client", limit=60)
+@case_of_both("USR2 and HUP, both at once and again and again, lose no client", limit=240)
 def storm():
     with installed() as daemon:
         daemon.announce("records dropped")  # a pool's, whose keepers come and go
@@ -186,7 +186,7 @@ def storm():
         daemon.expect_no_zombie()
 
 
-@case("listeners that are killed during upgrades are replaced, and nobody is refused", limit=60)
+@case("listeners that are killed during upgrades are replaced, and nobody is refused", limit=240)
 def killed_meanwhile():
     with installed() as daemon:
         daemon.announce("listener died", "reload rejected: .*killed by signal 9", "session error")
@@ -209,7 +209,7 @@ def killed_meanwhile():
         daemon.expect_no_zombie()
 
 
-@case("TERM in the middle of an upgrade ends the daemon in order", limit=60)
+@case("TERM in the middle of an upgrade ends the daemon in order", limit=240)
 def stop_meanwhile():
     for pause in (0, 0.002, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02, 0.05, 0.1):
         with installed() as daemon:
@@ -257,7 +257,7 @@ def workers(daemon):
     return {process.pid: process.title.split()[3] for process in daemon.processes("session", "echo")}
 
 
-@case("a pool: busy workers finish their clients, idle ones give way, and the new pool is whole", limit=60)
+@case("a pool: busy workers finish their clients, idle ones give way, and the new pool is whole", limit=240)
 def pools():
     with installed() as daemon:
         daemon.announce("session error: echo .*: died by a signal")
@@ -292,7 +292,7 @@ def pools():
             daemon.expect(rf"session error: echo {name} \[{pid}\]: died by a signal")
         assert not talker.lost and not result.lost, (talker.lost, result)
         sessions = talker.finish() + result.answered
-        daemon.expect("session end: echo .* client closed", count=sessions, seconds=10)
+        daemon.expect("session end: echo .* client closed", count=sessions)
         assert state(daemon) == (0, sessions + 1)
         wait_until("the old keepers are gone", lambda: len(daemon.processes("listener")) == 1)
         wait_until("the pool is whole", lambda: list(workers(daemon).values()) == ["idle"] * 6)
@@ -328,7 +328,7 @@ def sockets_stay():
         daemon.command = None
         done = subprocess.run(
             [daemon.program, "-c", "forkechod.conf", "-1", "-o", f"daemon.log_type=syslog"],
-            cwd=daemon.directory, capture_output=True, text=True, timeout=scaled(10),
+            cwd=daemon.directory, capture_output=True, text=True, timeout=scaled(60),
         )
         assert done.returncode == 0, done
         daemon.output, daemon.pid = done.stdout, daemon.written_pid()
@@ -361,7 +361,7 @@ def new_configuration():
         wait_until("the other is closed", lambda: is_refused(two))
 
 
-@case("many requests are answered, each by an upgrade that began after it", limit=60)
+@case("many requests are answered, each by an upgrade that began after it", limit=240)
 def many_requests():
     with installed() as daemon:
         port = free_port()
@@ -373,7 +373,7 @@ def many_requests():
             )
             for word in ("upgrade", "upgrade", "reload", "upgrade")
         ]
-        said = [process.communicate(timeout=scaled(20))[0] for process in asking]
+        said = [process.communicate(timeout=scaled(60))[0] for process in asking]
         assert said == ["upgraded\n", "upgraded\n", "reload accepted\n", "upgraded\n"], said
 
 
@@ -398,7 +398,7 @@ def switches_stay():
             for name in ("paused", "drained"):
                 status, text = daemon.control("resume", name)
                 assert status == 0, text
-            client.settimeout(scaled(5))
+            client.settimeout(scaled(30))
             assert client.recv(5) == b"hello" and exchange(two, b"hello") == b"hello"
         daemon.expect("session start: drained")  # told at debug alone
 
@@ -440,7 +440,7 @@ def is_rejected(daemon, client, reason, count=1):
     daemon.expect(f"{REJECTED}: .*{reason}.*; forkechod .* goes on")
     daemon.mark()
     daemon.kill(daemon.pid, signal.SIGUSR2)
-    daemon.expect(f"{REJECTED}: .*{reason}", seconds=15)
+    daemon.expect(f"{REJECTED}: .*{reason}")
     assert listeners(daemon) == before
     assert asks(client, b"as ever") == b"as ever"
 
@@ -484,7 +484,7 @@ def strangers():
     })
 
 
-@case("a program that hangs is ended after 10 seconds, while clients are served", limit=90)
+@case("a program that hangs is ended after 10 seconds, while clients are served", limit=240)
 def hanging():
     reject({"hangs": "did not end its check within 10 s"})
 
@@ -507,7 +507,7 @@ def bad_file():
             assert exchange(port, b"hello") == b"HELLO"
 
 
-@case("with clients in 64 generations there is no room for another program, until some leave", limit=120)
+@case("with clients in 64 generations there is no room for another program, until some leave", limit=600)
 def no_room():
     with installed() as daemon, contextlib.ExitStack() as crowd:
         daemon.announce(REJECTED)
@@ -564,7 +564,7 @@ def foreign_state():
             env=dict(os.environ, FORKECHOD_STATE=value),
             capture_output=True,
             text=True,
-            timeout=scaled(10),
+            timeout=scaled(60),
         )
         assert done.returncode == 64 and "FORKECHOD_STATE" in done.stderr, done
     assert not daemon_processes()

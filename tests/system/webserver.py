@@ -9,14 +9,17 @@ import time
 
 from clients import connect, read_to_end
 from harness import FORKECHOD, Daemon
-from tap import case, covers, run, scaled
+from tap import AT_ONCE, case, covers, run, scaled
 
 HELLO = b"Hello, world!\n"
 
 
 def serve(daemon, **keys):
     """One service http; returns its address."""
-    daemon.configure({"http": dict({"handler": "http", "listen": "127.0.0.1:0"}, **keys)})
+    daemon.configure(
+        {"http": dict({"handler": "http", "listen": "127.0.0.1:0"}, **keys)},
+        daemon={"graceful_timeout": "100s"},
+    )
     daemon.start()
     return daemon.addresses["http"][0]
 
@@ -73,7 +76,7 @@ def hello():
         assert answer.fields["x-content-type-options"] == "nosniff"
         date = re.search(r"^Date: (.*)\r$", answer.head, re.M).group(1)
         then = time.mktime(time.strptime(date, "%a, %d %b %Y %H:%M:%S GMT")) - time.timezone
-        assert abs(then - time.time()) <= 2, date
+        assert abs(then - time.time()) < 60, date
 
 
 @case("`body` may be any text, and empty")
@@ -89,7 +92,7 @@ def other_clients():
     with Daemon() as daemon:
         path = daemon.path("socket")
         where = serve(daemon, listen=f"127.0.0.1:0 unix:{path}")
-        client = http.client.HTTPConnection(where, timeout=scaled(5))
+        client = http.client.HTTPConnection(where, timeout=scaled(60))
         for _ in range(3):
             client.request("GET", "/", headers={"Accept-Encoding": "gzip", "User-Agent": "x"})
             response = client.getresponse()
@@ -131,7 +134,7 @@ def not_http():
                       b"SSH-2.0-OpenSSH_9.2p1\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 60000):
             begin = time.monotonic()
             assert ask(where, noise).status == 400, noise[:20]
-            assert time.monotonic() - begin < scaled(1), noise[:20]
+            assert time.monotonic() - begin < AT_ONCE, noise[:20]
         with connect(where) as client:  # a request that was cut off
             client.sendall(b"GET / HT")
             client.shutdown(socket.SHUT_WR)
@@ -224,13 +227,13 @@ def read_exactly_text(client, size):
 def slow_requests():
     with Daemon() as daemon:
         where = serve(daemon)
-        with connect(where, seconds=15) as silent, connect(where, seconds=15) as drops:
-            begin = time.monotonic()
+        begin = time.monotonic()
+        with connect(where) as silent, connect(where) as drops:
             silent.sendall(b"GET / HTTP/1.1\r\nHost: x")
             drops.sendall(b"GET / HTTP/1.1\r\n")
             drops.settimeout(0.25)
             got = b""
-            while not got and time.monotonic() - begin < scaled(15):
+            while not got and time.monotonic() - begin < 10 + AT_ONCE:
                 drops.sendall(b"X")
                 assert ask(where, one("/")).body == HELLO
                 try:
@@ -238,7 +241,7 @@ def slow_requests():
                 except TimeoutError:
                     pass
             passed = time.monotonic() - begin
-            assert got.startswith(b"HTTP/1.1 408 ") and 9 < passed < scaled(12), (got, passed)
+            assert got.startswith(b"HTTP/1.1 408 ") and 9 < passed < 10 + AT_ONCE, (got, passed)
             assert Answer(silent).status == 408 and silent.recv(1) == b""
         daemon.expect("session end: http .* idle timeout", count=2)
 
@@ -246,7 +249,7 @@ def slow_requests():
 @case("between two requests idle_timeout ends the connection without a word; once ends it at once")
 def idle_and_once():
     with Daemon() as daemon:
-        with connect(serve(daemon, idle_timeout="300ms")) as client:
+        with connect(serve(daemon, idle_timeout="2s")) as client:
             client.sendall(get("/"))
             assert Answer(client).body == HELLO
             assert read_to_end(client) == b""
@@ -264,7 +267,7 @@ def readiness():
             assert Answer(client).status == 200
             daemon.kill(daemon.pid, signal.SIGTERM)
             daemon.expect("stop")
-            deadline = time.monotonic() + scaled(1.8)
+            deadline = time.monotonic() + AT_ONCE
             status = 200
             while status == 200 and time.monotonic() < deadline:
                 client.sendall(get("/readyz"))
@@ -272,7 +275,7 @@ def readiness():
             assert status == 503
             client.sendall(one("/livez"))
             assert Answer(client).status == 200
-        daemon.wait_end(4)
+        daemon.wait_end()
         daemon.expect_nothing_left()
 
 
@@ -283,10 +286,10 @@ def inetd():
         with theirs:
             process = subprocess.Popen([FORKECHOD, "-i", "--handler", "http"], stdin=theirs,
                                        stdout=theirs)
-        ours.settimeout(scaled(5))
+        ours.settimeout(scaled(30))
         ours.sendall(get("/") + one("/readyz"))
         assert Answer(ours).body == HELLO and Answer(ours).status == 200
-        assert process.wait(scaled(5)) == 0
+        assert process.wait(scaled(60)) == 0
 
 
 if __name__ == "__main__":
