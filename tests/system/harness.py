@@ -11,9 +11,11 @@ is left, when a line of its log is a warning or worse and was not announced by `
 it is not the daemon's at all (a sanitizer's, for instance).
 """
 
+import fcntl
 import os
 import pwd
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -21,6 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 
@@ -114,20 +117,35 @@ class Log:
 
     def _read(self):
         rest = b""
+        news = select.poll()
+        news.register(self._descriptor, select.POLLIN)
         while True:
-            try:
-                part = os.read(self._descriptor, 1 << 20)
-            except OSError:  # a terminal that its last process has left
-                part = b""
-            *lines, rest = (rest + part).split(b"\n")
-            if not part and rest:
-                lines.append(rest)
+            news.poll()
             with self._news:
+                try:
+                    part = os.read(self._descriptor, 1 << 20)
+                except OSError:  # a terminal that its last process has left
+                    part = b""
+                *lines, rest = (rest + part).split(b"\n")
+                if not part and rest:
+                    lines.append(rest)
                 self.lines += [line.decode(errors="backslashreplace").rstrip("\r") for line in lines]
                 self._news.notify_all()
-            if not part:
-                os.close(self._descriptor)
-                return
+                if not part:
+                    os.close(self._descriptor)
+                    self._descriptor = None
+                    return
+
+    def catch_up(self):
+        """Waits until all that has been written so far is in `lines`."""
+        while True:
+            with self._news:
+                if self._descriptor is None:
+                    return
+                waiting = fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4))
+                if waiting == bytes(4):
+                    return
+            time.sleep(0.001)
 
     def wait(self, pattern, count, begin, seconds):
         """The first `count` matches at or after line `begin`, or fewer when time is over."""
@@ -261,6 +279,7 @@ class Daemon:
 
     def mark(self):
         """From here on `expect` looks at new lines alone."""
+        self.log.catch_up()
         self._mark = len(self.log.lines)
 
     def expect(self, pattern, count=1, seconds=30):
@@ -274,6 +293,7 @@ class Daemon:
 
     def said(self, pattern):
         """The lines since the mark in which the pattern is found."""
+        self.log.catch_up()
         return [line for line in self.log.lines[self._mark :] if re.search(pattern, line)]
 
     def announce(self, *patterns):

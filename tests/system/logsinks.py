@@ -245,7 +245,7 @@ def check_gone(kind):
         told = "^forkechod: warning: cannot reach the log at /"
         assert stderr.wait(told, 1, 0, 5), stderr.lines
         sink.appear()
-        found = daemon.log.wait(SESSION_END, 600, 0, 20)
+        found = daemon.log.wait(SESSION_END, 600, 0, 60)
         if len(found) < 600:
             account(daemon, {SESSION_END: 600, RELOAD: 2})
         assert len(stderr.lines) == 1, stderr.lines

@@ -117,7 +117,14 @@ def listed():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = serve(daemon)
         clients = crowd_of(crowd, port, 5, 1000)
-        found = [s for s in sessions(daemon) if s["service"] == "echo"]
+
+        def rows():
+            return [s for s in sessions(daemon) if s["service"] == "echo"]
+
+        # A client may have its answer before that is counted.
+        wait_until("all is counted", lambda: all(s["pid"] and s["bytes_out"] == 1000
+                                                 and s["state"] == "reading" for s in rows()))
+        found = rows()
         assert sorted(s["client"] for s in found) == sorted(
             f"127.0.0.1:{c.getsockname()[1]}" for c in clients
         ), found

@@ -141,6 +141,9 @@ class Sink(Log):
                     self._read_all()
             time.sleep(0.002)
 
+    def catch_up(self):
+        """Whoever stalls it wants it to be behind."""
+
     def finish(self):
         """What is left; the daemon has ended."""
         if self._ended:

@@ -148,7 +148,7 @@ def hundred():
         assert result.answered > 100 and not result.lost, result
         sessions = talker.finish() + result.answered
         daemon.expect("session end: echo .* client closed", count=sessions)
-        assert state(daemon) == (0, sessions)
+        wait_until("all is counted", lambda: state(daemon) == (0, sessions))
         wait_until("old listeners are gone", lambda: len(daemon.processes("listener")) == 1)
         assert len(descendants(pid)) == 1, descendants(pid)
         assert what_it_holds(daemon) == held, (what_it_holds(daemon), held)
@@ -293,7 +293,7 @@ def pools():
         assert not talker.lost and not result.lost, (talker.lost, result)
         sessions = talker.finish() + result.answered
         daemon.expect("session end: echo .* client closed", count=sessions)
-        assert state(daemon) == (0, sessions + 1)
+        wait_until("all is counted", lambda: state(daemon) == (0, sessions + 1))
         wait_until("the old keepers are gone", lambda: len(daemon.processes("listener")) == 1)
         wait_until("the pool is whole", lambda: list(workers(daemon).values()) == ["idle"] * 6)
         daemon.check()
