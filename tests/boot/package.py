@@ -100,7 +100,7 @@ def remove():
     with connect("127.0.0.1:7") as client:
         asks(client, b"x")
         machine.run("dpkg --remove forkechod forkecho")
-    machine.wait_gone(12)
+    machine.wait_gone()
     assert is_refused("127.0.0.1:7")
     assert machine.exists("/etc/forkechod.conf")
     assert machine.run("sh /etc/init.d/forkechod stop", check=False).returncode == 0

@@ -239,7 +239,7 @@ def stop_stuck():
     machine.write("/etc/default/forkechod", "FORKECHOD_STOP_TIMEOUT=1\n")
     os.kill(machine.master(), signal.SIGSTOP)
     assert lsb("stop") == 0
-    machine.wait_gone(12)
+    machine.wait_gone()
     machine.write("/etc/default/forkechod", "")
     assert lsb("start") == 0 and exchange(ECHO, b"hello") == b"hello"
 

@@ -41,7 +41,7 @@ def upgrades():
 def upgrade_by_signal():
     before = upgrades()
     machine.run("systemctl kill --signal=USR2 --kill-who=main forkechod")
-    wait_until("it is upgraded", lambda: upgrades() > before, 15)
+    wait_until("it is upgraded", lambda: upgrades() > before)
 
 
 @covers("F57")

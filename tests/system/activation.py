@@ -188,7 +188,7 @@ def dropped_at_reload():
         status, text = daemon.control("reload")
         assert status == 1 and "systemd passed the socket echo" in text, (status, text)
         assert exchange(server.getsockname()[1], b"hello") == b"hello"
-        wait_until("the new service's port is closed again", lambda: is_refused(port), 1)
+        wait_until("the new service's port is closed again", lambda: is_refused(port))
 
 
 @case("after a stop, clients wait in the socket for the next start")

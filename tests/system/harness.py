@@ -452,13 +452,26 @@ class Daemon:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def _descriptors_at_rest(pid):
+    """What it has open while it waits: none that it is about to close."""
+
+    def look():
+        before = processes.status(pid)
+        found = processes.descriptors(pid)
+        same = ("State", "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
+        after = processes.status(pid)
+        return before["State"][0] in "ST" and all(before[key] == after[key] for key in same) and found
+
+    return wait_until("it waits", look)
+
+
 def limit_descriptors(pid, count):
     """Lowers (or raises, up to the hard limit) how many descriptors a running process may open;
     returns what it was. None: so that it can open none."""
     with open(f"/proc/{pid}/limits", encoding="ascii") as file:
         (before,) = [line.split()[3] for line in file if line.startswith("Max open files")]
     if count is None:
-        open_now = processes.descriptors(pid)
+        open_now = _descriptors_at_rest(pid)
         count = next(number for number in range(1 << 20) if number not in open_now)
     # As the process's own user: for others that takes a capability which root may lack.
     facts = processes.status(pid)

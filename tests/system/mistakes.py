@@ -46,7 +46,7 @@ class Trial(Daemon):
             reap_orphans(spare=[self.pid])
             return unchanged
 
-        wait_until(f"{what} leaves all as it was: {before}", is_unchanged, 1)
+        wait_until(f"{what} leaves all as it was: {before}", is_unchanged)
 
     def expect_serving(self):
         """Clients are served, and their sessions end."""

@@ -172,7 +172,10 @@ def out_of_descriptors():
         for turn in range(MOMENTS):
             with Daemon() as daemon, contextlib.ExitStack() as crowd:
                 daemon.announce("throttled begin: echo: descriptors")
-                port = serve(daemon, env=environment)
+                # With more addresses than it may have descriptors it would not even look at them.
+                port = free_port()
+                configure(daemon, port, listen=f"127.0.0.1:{port}")
+                daemon.start(env=environment)
                 clients_of(crowd, port, 1)
                 limit_descriptors(daemon.listener(), None)
                 if turn % 2 and IS_ROOT:  # nobody else can look into a master

@@ -277,7 +277,7 @@ def store_follows():
         assert left.getsockname()[1] == new
         assert told.find("FDSTOREREMOVE", "1")[0].fields["FDNAME"] == first
         told.forget_all_but(left)
-        wait_until("nobody listens any more", lambda: is_refused(old), 1)
+        wait_until("nobody listens any more", lambda: is_refused(old))
 
 
 @covers("F60")
@@ -323,7 +323,7 @@ def no_longer_wanted():
         assert left.getsockname()[1] == new
         assert exchange(new, b"hello") == b"hello"
         told.forget_all_but(left)
-        wait_until("nobody listens any more", lambda: is_refused(old), 1)
+        wait_until("nobody listens any more", lambda: is_refused(old))
 
 
 @case("what else is found in the store does not hinder a start")

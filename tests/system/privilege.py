@@ -67,7 +67,7 @@ def expect_nothing_left(daemon, port):
         reap_orphans()
         return not daemon_processes()
 
-    wait_until("no process is left", are_gone, 1)
+    wait_until("no process is left", are_gone)
     daemon.expect_nothing_left()
     assert is_refused(port)
 
@@ -256,7 +256,7 @@ def no_port_is_kept():
             daemon.kill(daemon.pid)
             daemon.kill(listener)
             assert daemon.wait_end() == -signal.SIGKILL
-            wait_until("the port is closed", lambda: is_refused(port), 1)
+            wait_until("the port is closed", lambda: is_refused(port))
             assert asks(client, b"still here") == b"still here"
 
 

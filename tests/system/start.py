@@ -43,7 +43,7 @@ def expect_unchanged(daemon, before):
         reap_orphans(spare=[daemon.pid])
         return unchanged
 
-    wait_until(f"all is as it was: {before}", is_unchanged, 1)
+    wait_until(f"all is as it was: {before}", is_unchanged)
 
 
 def wait_processes(daemon, count):

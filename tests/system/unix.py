@@ -240,7 +240,7 @@ def removed_at_reload():
             assert asks(client, b"before") == b"before"
             daemon.configure({"echo": {"listen": f"unix:{other}"}})
             daemon.reload()
-            wait_until("the file goes", lambda: not os.path.lexists(path), 1)
+            wait_until("the file goes", lambda: not os.path.lexists(path))
             assert exchange(f"unix:{other}", b"hello") == b"hello"
             assert asks(client, b"after") == b"after"
 
