@@ -187,7 +187,9 @@ struct board_session {
     uint32_t turn;   /* which client of the slot this is */
     uint32_t source; /* a worker's: what to give back for its client, should it die (access/) */
     uint64_t since_us;
-    _Atomic uint32_t denied; /* the system call for which the sandbox ended it, + 1 */
+    _Atomic uint32_t denied;   /* the system call for which the sandbox ended it, + 1 */
+    _Atomic uint32_t settling; /* a worker's: `source` does not yet say, or says no longer, what its
+                                  client has taken */
     /* A worker's: its client, and what those before it came to. */
     char client[BOARD_CLIENT_MAX];
     uint64_t counts[BOARD_COUNTS];
@@ -262,6 +264,7 @@ struct board_row {
     uint32_t activity;
     uint32_t denied;
     bool pool; /* a worker: has a client only if board_row_is_session says so */
+    bool settling;
     bool torn; /* the session's half would not hold still (100 tries): its numbers are not to be
                   believed */
     char client[BOARD_CLIENT_MAX];
@@ -284,7 +287,9 @@ void board_slot_end(struct board *board, uint32_t slot, const struct board_row *
 void board_session_update(struct board_session *row, enum board_activity activity, uint64_t now_us,
                           uint64_t bytes_in, uint64_t bytes_out, uint64_t turns)
     __attribute__((hot));
-/* A worker's: it has a client now; that one is served; it turned some away; it waits. */
+/* A worker's. Settle: from when it begins to count a client, or to give him back, until that is
+ * done. Begin: it has a client now. End: that one is served. Count: it turned some away. */
+void board_worker_settle(struct board_session *row, bool settling);
 void board_worker_begin(struct board_session *row, const char *client, uint32_t source,
                         uint64_t now_us);
 void board_worker_end(struct board_session *row, enum session_end end, uint64_t now_us);

@@ -31,6 +31,7 @@ void board_slot_open(struct board *board, uint32_t slot, unsigned int block, con
     session->turn = client == NULL ? row->turn : row->turn + 1;
     if (client == NULL) {
         session->source = 0;
+        session->settling = 0;
         session->client[0] = '\0';
         memset(session->counts, 0, sizeof(session->counts));
     }
@@ -95,6 +96,11 @@ void board_session_update(struct board_session *row, enum board_activity activit
     row->bytes_out = bytes_out;
     row->turns = turns;
     sequence_end(&row->sequence);
+}
+
+void board_worker_settle(struct board_session *row, bool settling)
+{
+    atomic_store(&row->settling, settling);
 }
 
 void board_worker_begin(struct board_session *row, const char *client, uint32_t source,
@@ -193,6 +199,7 @@ bool board_read(const struct board *board, uint32_t slot, struct board_row *row)
     if (row->pool) {
         row->turn = session.turn;
         row->source = session.source;
+        row->settling = session.settling != 0;
         row->since_us = session.since_us;
         copy_client(row->client, session.client);
     }

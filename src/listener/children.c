@@ -176,6 +176,7 @@ static void bury(struct listener *listener, struct child *child, const siginfo_t
     /* In this order: what was counted and not told, the master takes for lost. */
     child->served = board_row_is_session(&row);
     child->denied = row.denied;
+    child->unsettled = child->worker && (row.torn || row.settling);
     child->waited |= row.activity != SESSION_STARTING; /* since the last look, perhaps */
     bool told = child->worker && child->served && row.turn == child->told_turn;
     if (told)
@@ -184,7 +185,7 @@ static void bury(struct listener *listener, struct child *child, const siginfo_t
         report(listener, child, &row, end, info->si_code == CLD_EXITED ? 0 : info->si_status,
                now_us);
     board_slot_end(&listener->board, child->slot, &row, end, now_us);
-    sources_leave(listener->sources, child->source);
+    sources_leave(listener->sources, child->worker ? row.source : child->source);
     slots_give(listener, child->slot);
 }
 

@@ -59,6 +59,7 @@ struct child {
     bool waited;        /* has been seen to serve or to wait for that */
     bool stuck;         /* was told to abort */
     bool served;        /* had a client when it died */
+    bool unsettled;     /* was counting one then, or giving him back */
     uint32_t denied;    /* what it died of: board.h */
     uint32_t told_turn; /* the session whose end it has told last, and that end */
     enum session_end told_end;

@@ -76,13 +76,12 @@ void pool_noticed(struct listener *listener, struct child *child, const siginfo_
     listener->pool.look_ms = 0;
 }
 
-/* What the dead one had counted of its source is not known for sure. */
+/* The dead one was counting its client, or giving him back: whether that was done is not known. */
 static void repair_sources(struct listener *listener)
 {
     struct child *child = NULL;
     struct board_row row;
-    listener->pool.doubtful =
-        true; /* who comes just now may be counted twice: until nobody is busy */
+    listener->pool.doubtful = true; /* who comes just now may be counted twice */
     sources_forget_sessions(listener->sources);
     while ((child = children_next(&listener->children, child)) != NULL)
         if (board_read(&listener->board, child->slot, &row) && row.pool)
@@ -111,12 +110,12 @@ void pool_lost(struct listener *listener, const struct child *child, const sigin
                         ? info->si_status == 0 || (child->waited && !violated)
                         : info->si_status == SIGTERM && asked;
     pool->look_ms = 0;
+    if (child->unsettled)
+        repair_sources(listener);
     if (in_order && info->si_code == CLD_EXITED) {
         pool->backoff_ms = 0;
         return;
     }
-    if (!in_order)
-        repair_sources(listener);
     /* With a client its line says it all. */
     if (!in_order && !child->served)
         tell_death(listener, child, info);

@@ -132,6 +132,7 @@ static void serve(struct worker *worker, int fd, const struct address *client, c
     char title[SESSION_TITLE_MAX];
 
     board_worker_begin(worker->row, text, source, since_us);
+    board_worker_settle(worker->row, false);
     serving = worker->row;
     if (atomic_load_explicit(&listener->pool.shared->tell, memory_order_relaxed) >= TELL_STARTS)
         worker_tell_start(worker, text);
@@ -140,8 +141,10 @@ static void serve(struct worker *worker, int fd, const struct address *client, c
     enum session_end end = session_serve(fd, client, listener->plan, worker->row, &counts);
     worker_tell_end(worker, text, &counts, end, since_us);
     serving = NULL;
+    board_worker_settle(worker->row, true);
     board_worker_end(worker->row, end, clock_us());
     sources_leave(listener->sources, source);
+    board_worker_settle(worker->row, false);
     if (worker->left != UINT64_MAX)
         worker->left--;
     show_idle(worker);
@@ -162,8 +165,10 @@ static void take(struct worker *worker, struct port *port, int fd, struct addres
     address_unmap(client);
     address_format_peer(client, listener->service->log_address, text, sizeof(text));
     listener->now_ms = clock_ms();
+    board_worker_settle(worker->row, true);
     enum board_cause cause = accept_judge(listener, client, &source);
     if (cause != CAUSE_COUNT) {
+        board_worker_settle(worker->row, false);
         if (accept_defers_rate(listener))
             bucket_give(listener->cps, &listener->service->cps);
         refuse(worker, fd, text, cause);

@@ -14,6 +14,7 @@ from clients import (
     Load,
     asks,
     connect,
+    connected,
     crowd_of,
     exchange,
     expect_answers,
@@ -227,6 +228,30 @@ def per_source_after_death():
                     assert read_to_end(fourth) == b"busy\r\n"
             second.close()
             wait_until("everybody has gone", lambda: len(idle(daemon)) == len(pool(daemon)))
+
+
+@case("the deaths of workers leave the count of sources right while others come and go")
+def per_source_beside_deaths():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        daemon.announce(KILLED)
+        port = serve(daemon, {"log_level": "notice"}, start_servers=24, per_source=12,
+                     busy_message=r"busy\r\n")
+        whole(daemon, 24)
+        connected(crowd, port, source="127.0.0.5")  # so that somebody is served all the time
+        words = ["-c", "8", "-d", "2s", "127.0.0.1", str(port)]
+        load = subprocess.Popen([FORKECHO, "bench", "crr", *words], stdout=subprocess.DEVNULL)
+        while load.poll() is None:
+            with connect(port, "127.0.0.9") as client:
+                assert asks(client, b"hello") == b"hello"
+                daemon.kill(worker_of(daemon, client))
+                assert is_cut(client)
+        wait_until("the load has gone", lambda: len(pool(daemon)) - len(idle(daemon)) == 1)
+        for source in ("127.0.0.1", "127.0.0.9"):
+            with contextlib.ExitStack() as guests:
+                connected(guests, port, 12, source)
+                with connect(port, source) as another:
+                    assert read_to_end(another) == b"busy\r\n"
+            wait_until("they have gone", lambda: len(pool(daemon)) - len(idle(daemon)) == 1)
 
 
 @case("no_access holds; a refused client that stays does not hold up the worker")
