@@ -14,6 +14,7 @@ from servers import FORKECHO
 
 KTHREADD = 2
 SOURCES = 250  # addresses that clients come from
+STOLEN = 0.02  # of the processors: what a virtual machine's host may take during a turn
 
 
 def kernel_seconds():
@@ -22,6 +23,14 @@ def kernel_seconds():
     for thread in processes.descendants(KTHREADD):
         found[re.split("[./:]", thread.comm)[0]] += processes.cpu_seconds(thread.pid)
     return found
+
+
+def processor_times():
+    """In ticks: the processors' time, and what of it the host of a virtual machine has taken for
+    others (proc(5): steal)."""
+    with open("/proc/stat", encoding="ascii") as file:
+        times = [int(word) for word in file.readline().split()[1:9]]
+    return sum(times), times[7]
 
 
 def load(server, mode, *options, may_fail=False):
@@ -97,10 +106,11 @@ def memory_a_session(server, count):
 
 class Comparison:
     """Figures of several subjects, taken in turns, so that what changes on the machine meanwhile
-    changes them all."""
+    changes them all. `repeated` turns are not among them, because the host took the processors."""
 
     def __init__(self, names):
         self.values = {name: [] for name in names}
+        self.repeated = 0
 
     def median(self, name):
         return statistics.median(self.values[name])
@@ -116,9 +126,18 @@ class Comparison:
 
 
 def in_turns(rounds, subjects):
-    """`subjects`: name → a function that measures once. A B A B …; returns a Comparison."""
+    """`subjects`: name → a function that measures once. A B A B …; returns a Comparison. A turn that
+    the host disturbed is repeated, as long as those are not more than the others."""
     comparison = Comparison(subjects)
-    for _ in range(rounds):
-        for name, measure in subjects.items():
-            comparison.values[name].append(measure())
+    done = 0
+    while done < rounds:
+        before = processor_times()
+        turn = {name: measure() for name, measure in subjects.items()}
+        passed, stolen = (now - then for now, then in zip(processor_times(), before))
+        if stolen > STOLEN * passed and comparison.repeated < rounds:
+            comparison.repeated += 1
+            continue
+        for name, value in turn.items():
+            comparison.values[name].append(value)
+        done += 1
     return comparison
