@@ -35,11 +35,12 @@ SYSTEM = (
      "next sends"),
     ("webserver.py", "a GET of /", "what is not HTTP"),
     ("unix.py", "gets its bytes back", "a reload that drops"),
-    ("pool.py", "figures tell", "a removed address refuses"),
+    ("pool.py", "figures tell", "a removed address refuses", "pause lets clients wait"),
     ("status.py", "JSON and metrics", "only this machine's own names"),
     ("reload.py", "once forkechoctl reload has returned"),
     ("reload.py", "taken out and put back"),
     ("upgrade.py", "what the file says by then"),
+    ("upgrade.py", "has switched stays"),
     ("control.py", "what is not known", "is switched at once"),
 )
 # What valgrind says of itself: a system call that it does not know fails with ENOSYS.
