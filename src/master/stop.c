@@ -4,7 +4,7 @@
 #include "log/log.h"
 
 /* How long a socket that goes away may be emptied first, and what KILL gives TERM. */
-enum { LAST_CALL_MS = 1000, KILL_AFTER_MS = 2000 };
+enum { LAST_CALL_MS = 1000, KILL_AFTER_MS = 500 };
 
 static void each_generation(struct master *master, void (*act)(struct generation *generation))
 {

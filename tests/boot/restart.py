@@ -6,7 +6,7 @@ import time
 
 from machine import Machine, kill_and_wait, wait_until
 from clients import Load, asks, connect, exchange
-from tap import AT_ONCE, case, covers, note, run, scaled
+from tap import case, covers, expect_time, note, run, scaled
 
 ECHO = "127.0.0.1:7"
 SOCKET_PATH = "/run/forkechod/echo"
@@ -39,12 +39,12 @@ def restart_often():
 def expect_nothing_lost(where):
     result = under_load(where, restart_often)
     assert result.lost == 0, result
-    assert result.slowest < AT_ONCE, result
     assert result.answered > 100, result
+    expect_time(result.slowest, 0, scaled(3))
 
 
 @covers("F60")
-@case("systemctl restart: no TCP client is refused or cut", 300)
+@case("systemctl restart: no TCP client is refused or cut, the slowest waits less than 3 s", 300)
 def restart_tcp():
     expect_nothing_lost(ECHO)
 
@@ -72,7 +72,7 @@ def store_forgets():
 
 
 @covers("F20")
-@case("the master killed: its successor serves at once, sessions finish", 300)
+@case("the master killed: its successor serves within a second, sessions finish", 300)
 def master_killed():
     with connect(ECHO) as client:
         asks(client, b"x")
@@ -88,9 +88,11 @@ def master_killed():
         # The old session ends with graceful_timeout, and then its listener.
         client.settimeout(scaled(60))
         assert client.recv(1) == b""
-        assert time.monotonic() - begin < 10 + AT_ONCE
+        left = time.monotonic() - begin
     wait_until("nothing of the old is left", lambda: not old & {p.pid for p in machine.daemon()})
     machine.run("systemctl reset-failed forkechod")
+    expect_time(took, 0, scaled(1))
+    expect_time(left, 0, scaled(11.5))
 
 
 def serves():
@@ -101,12 +103,12 @@ def serves():
         return False
 
 
-@case("the master killed under load: clients are refused or cut only meanwhile", 300)
+@case("the master killed under load: clients are refused or cut for less than a second", 300)
 def master_killed_under_load():
     result = under_load(ECHO, lambda: kill_and_wait(machine.master()))
-    assert result.slowest < AT_ONCE, result
     assert result.cut + result.reset <= WORKERS and result.wrong == 0, result
     machine.run("systemctl reset-failed forkechod")
+    expect_time(result.slowest, 0, scaled(1))
 
 
 @covers("F62")
@@ -132,9 +134,9 @@ def watchdog():
         wait_until("a new master", lambda: machine.master() not in (None, master) and serves())
         took = time.monotonic() - begin
         note(f"replaced after {took:.3f} s")
-        assert took < 6 + AT_ONCE, took
         assert any("watchdog" in m.lower() for m in machine.messages("_PID=1"))
     machine.run("systemctl restart forkechod")
+    expect_time(took, 0, 6 + scaled(1.5))
 
 
 @case("a stopped listener is replaced after ten seconds, and the watchdog does not mind", 300)
@@ -145,9 +147,9 @@ def listener_stopped():
     os.kill(listener.pid, signal.SIGSTOP)
     wait_until("a new client is served", serves)
     took = time.monotonic() - begin
-    assert took < 10 + AT_ONCE, took
     assert machine.master() == master
     assert any(m.startswith("listener stuck") for m in machine.messages())
+    expect_time(took, 0, scaled(13))
 
 
 @case("systemctl kill --kill-who=all -s HUP: no session is lost", 300)
@@ -175,7 +177,7 @@ def killed_with_socket():
     result = under_load(ECHO, lambda: kill_and_wait(machine.master()))
     assert result.refused == 0 and result.wrong == 0, result
     assert result.cut + result.reset <= WORKERS, result
-    assert result.slowest < AT_ONCE, result
+    expect_time(result.slowest, 0, scaled(2))
     machine.run("systemctl stop forkechod.socket forkechod.service")
 
 

@@ -8,7 +8,7 @@ from machine import Machine, taken, wait_until
 from handlers import ask, services
 from clients import asks, connect, exchange, is_refused
 from processes import status
-from tap import AT_ONCE, case, covers, run
+from tap import case, covers, expect_time, run, scaled
 
 CAP_NET_BIND_SERVICE, CAP_SYS_RESOURCE = 1 << 10, 1 << 24
 
@@ -182,16 +182,17 @@ def reload_forbidden():
     machine.run("systemctl restart forkechod")
 
 
-@case("systemctl stop is done at once, and leaves nothing")
+@case("systemctl stop is done within half a second, and leaves nothing")
 def stop_idle():
     begin = time.monotonic()
     machine.run("systemctl stop forkechod")
-    assert time.monotonic() - begin < AT_ONCE
+    took = time.monotonic() - begin
     assert not machine.daemon()
     assert machine.show("Result") == "success"
     assert not machine.exists("/run/forkechod")
     assert is_refused("127.0.0.1:7")
     machine.run("systemctl start forkechod")
+    expect_time(took, 0, scaled(1))  # with systemctl's own
 
 
 @covers("F58")
@@ -208,11 +209,11 @@ def stop_draining():
         assert client.recv(1) == b""
     machine.run("systemctl stop forkechod")
     took = time.monotonic() - begin
-    assert 2.5 < took < 3 + AT_ONCE, took
     assert machine.show("Result") == "success"
     machine.wait_gone()
     assert is_refused("127.0.0.1:7")
     machine.run("rm /etc/forkechod.conf.d/test.conf; systemctl start forkechod")
+    expect_time(took, 2.5, 3 + scaled(1.5))
 
 
 @covers("F59")
@@ -264,10 +265,10 @@ def defaults():
         asks(client, b"x")
         begin = time.monotonic()
         machine.run("systemctl restart forkechod")
-        # By itself it has 10 s.
-        assert time.monotonic() - begin < AT_ONCE
+        took = time.monotonic() - begin
     machine.write("/etc/default/forkechod", 'FORKECHOD_OPTIONS=""\n')
     machine.run("systemctl restart forkechod")
+    expect_time(took, 0.9, scaled(3))
 
 
 @case("ten restarts leave no complaint of systemd in the journal", 300)

@@ -4,12 +4,11 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 from clients import asks, connect, exchange, is_refused
 from harness import FORKECHOD, IS_ROOT, SERVING_USER, SOURCE, Daemon, forkechod, free_port
 from processes import daemon_processes, wait_until
-from tap import AT_ONCE, case, run, scaled
+from tap import case, run, scaled
 
 USER = ["-o", f"daemon.user={SERVING_USER}"] if IS_ROOT else []
 
@@ -201,13 +200,12 @@ def log_level():
         daemon.reload()
         exchange(address, b"hello")
         daemon.expect("session start: echo")
-        begin = time.monotonic()
         daemon.configure(services, daemon={"log_level": "warning"})
         daemon.reload()
         daemon.mark()
         exchange(address, b"hello")
         daemon.wait_sessions(0)
-        assert not daemon.said("session") and time.monotonic() - begin < AT_ONCE
+        assert not daemon.said("session")
 
 
 if __name__ == "__main__":

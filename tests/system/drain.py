@@ -7,7 +7,7 @@ import time
 from clients import asks, connect, exchange, is_refused, read_to_end
 from harness import Daemon, free_port
 from processes import wait_until
-from tap import AT_ONCE, case, run
+from tap import case, expect_time, run, scaled
 
 
 def configure(daemon, port, delay, grace="100s", **keys):
@@ -54,7 +54,7 @@ def sequence():
         assert exchange(port, b"new") == b"new"
         (late,) = crowd_of(crowd, port, 1)
         wait_until("the port is closed", lambda: is_refused(port))
-        assert 3.9 < time.monotonic() - begin < 4 + AT_ONCE, time.monotonic() - begin
+        expect_time(time.monotonic() - begin, 3.9, 4 + scaled(1))
         for client in old, late:
             assert asks(client, b"still") == b"still"
             client.close()
@@ -70,9 +70,11 @@ def no_delay():
         begin = time.monotonic()
         daemon.kill(daemon.pid, signal.SIGTERM)
         wait_until("the port is closed", lambda: is_refused(port))
+        closed = time.monotonic() - begin
         assert asks(old, b"still") == b"still"
         assert daemon.wait_end() == 0
-        assert 2.9 < time.monotonic() - begin < 3 + AT_ONCE, time.monotonic() - begin
+        expect_time(closed, 0, scaled(0.5))
+        expect_time(time.monotonic() - begin, 2.9, 3 + scaled(1))
 
 
 @case("a TERM more ends the delay, one more the grace; INT ends everything")
@@ -89,7 +91,7 @@ def more_signals():
         begin = time.monotonic()
         daemon.kill(daemon.pid, signal.SIGTERM)
         assert daemon.wait_end() == 0
-        assert time.monotonic() - begin < AT_ONCE
+        expect_time(time.monotonic() - begin, 0, scaled(1.5))
         daemon.expect("session end: echo .*: daemon stopped")
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = serve(daemon, "60s", grace="60s")
@@ -99,7 +101,7 @@ def more_signals():
         begin = time.monotonic()
         daemon.kill(daemon.pid, signal.SIGINT)
         assert daemon.wait_end() == 0
-        assert time.monotonic() - begin < AT_ONCE
+        expect_time(time.monotonic() - begin, 0, scaled(1.5))
 
 
 @case("while it drains, a reload is refused, a dead listener is replaced, and check agrees")
@@ -170,9 +172,9 @@ def storm():
         daemon.kill(daemon.pid, signal.SIGTERM)
         begin = time.monotonic()
         with contextlib.suppress(OSError):
-            while time.monotonic() - begin < 2 * AT_ONCE:
+            while time.monotonic() - begin < scaled(5):
                 clients.append(crowd.enter_context(connect(port)))
-        assert time.monotonic() - begin < AT_ONCE, len(clients)
+        expect_time(time.monotonic() - begin, 0, scaled(1.5), f"{len(clients)} clients")
         assert daemon.wait_end() == 0
 
 

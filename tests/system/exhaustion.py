@@ -11,7 +11,7 @@ from pathlib import Path
 from clients import asks, connect, exchange, read_exactly
 from harness import IS_ROOT, Daemon, free_port, limit_descriptors, ordinary
 from processes import cpu_seconds
-from tap import AT_ONCE, Skip, case, covers, note, run, scaled
+from tap import Skip, case, covers, expect_time, note, run, scaled
 
 PIDS = "/sys/fs/cgroup/pids"
 WAITING = 5  # clients
@@ -86,20 +86,20 @@ def begin_waiting(port):
     return clients
 
 
-def expect_answers(clients):
-    """Each gets its own at once."""
+def expect_answers(clients, seconds):
+    """Each gets its own within so many seconds."""
     begin = time.monotonic()
     for number, client in enumerate(clients):
         assert read_exactly(client, 1) == b"%d" % number
         client.close()
     took = time.monotonic() - begin
     note(f"answered {took:.2f} s after the relief")
-    assert took < AT_ONCE, took
+    expect_time(took, 0, scaled(seconds))
 
 
 def check_outage(cause, limit, duration):
     """The whole course: others are not affected, nobody spins, all waiting clients are served
-    after the relief, and the log has one line at the begin and one at the end."""
+    within a second of the relief, and the log has one line at the begin and one at the end."""
     with Daemon() as daemon:
         daemon.announce(f"throttled begin: echo: {cause}")
         ports = serve(daemon)
@@ -118,8 +118,8 @@ def check_outage(cause, limit, duration):
                 used = [cpu_seconds(pid) - before for pid, before in zip(watched, used)]
                 least = time.monotonic() - throttled
                 note(f"{used} s of processor time in {time.monotonic() - begin:.1f} s")
-                assert max(used) < scaled(0.1 * duration), used
-            expect_answers(clients)
+                expect_time(max(used), 0, scaled(0.05 * duration), "of the processor")
+            expect_answers(clients, 1)
         line = daemon.expect(rf"throttled end: echo: {cause}, (\d+) times in ([\d.]+) s")
         most = time.monotonic() - begin
         assert 1 < int(line.group(1)) <= 10 + 2 * most, line.string
@@ -129,7 +129,7 @@ def check_outage(cause, limit, duration):
 
 
 @covers("F01")
-@case("out of descriptors for 4.9 s: clients wait, and are served after the relief")
+@case("out of descriptors for 4.9 s: clients wait, and are served within a second of the relief")
 def descriptors_run_out():
     check_outage("descriptors", no_descriptors, 4.9)
 
@@ -153,15 +153,19 @@ def processes_too_long():
         daemon.announce("throttled begin: echo: processes", "client lost: ")
         port = serve(daemon)[0]
         with no_processes_for_the_user(daemon.listener("echo")):
+            begin = time.monotonic()
             clients = begin_waiting(port)
             line = daemon.expect(r"client lost: echo (127\.0\.0\.1:\d+): processes")
             names = ["%s:%d" % client.getsockname() for client in clients]
             lost = clients.pop(names.index(line.group(1)))
+            took = time.monotonic() - begin
         for client in clients:
             assert client.recv(1)
             client.close()
         lost.close()
         assert len(daemon.said("client lost")) == 1, daemon.said("client lost")
+        # The last pause is a second.
+        expect_time(took, 4, 5 + scaled(1.5))
 
 
 def check_stop(cause, limit):
@@ -174,18 +178,20 @@ def check_stop(cause, limit):
             daemon.expect(f"throttled begin: echo: {cause}")
             begin = time.monotonic()
             daemon.stop()
-            note(f"gone after {time.monotonic() - begin:.2f} s")
+            took = time.monotonic() - begin
+            note(f"gone after {took:.2f} s")
         for client in clients:
             client.close()
+        expect_time(took, 0, 2 + scaled(1))
 
 
 @covers("F01")
-@case("SIGTERM while descriptors are out: gone after graceful_timeout at the latest")
+@case("SIGTERM while descriptors are out: gone within graceful_timeout and a second")
 def stop_without_descriptors():
     check_stop("descriptors", no_descriptors)
 
 
-@case("SIGTERM while fork is refused: gone after graceful_timeout at the latest")
+@case("SIGTERM while fork is refused: gone within graceful_timeout and a second")
 def stop_without_processes():
     check_stop("processes", no_processes_for_the_user)
 
@@ -208,7 +214,7 @@ def master_without_descriptors():
                 used = cpu_seconds(daemon.pid)
                 time.sleep(1)
                 used = cpu_seconds(daemon.pid) - used
-                assert used < scaled(0.1), used
+                expect_time(used, 0, scaled(0.05), "of the processor")
                 assert exchange(port, b"hello") == b"hello"
         daemon.reload()
         assert exchange(port, b"hello") == b"HELLO"
@@ -228,7 +234,7 @@ def master_without_processes():
             clients = begin_waiting(port)
             time.sleep(1)
             assert exchange(other, b"other") == b"OTHER"
-        expect_answers(clients)
+        expect_answers(clients, 2)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 
-from tap import AT_ONCE, Skip, case, run, scaled
+from tap import Skip, case, expect_time, run, scaled
 
 FORKECHO = os.path.join(os.environ.get("top_builddir", "."), "src/client/forkecho")
 ENVIRONMENT = dict(os.environ, LC_ALL="C.UTF-8", TERM="xterm", HOME="/nonexistent")
@@ -245,7 +245,7 @@ def message_times_out():
     start = time.monotonic()
     with listening(mute_open) as where:
         result = forkecho("-m", "hello", "--timeout", "300ms", *where)
-    assert 0.3 <= time.monotonic() - start < AT_ONCE
+    expect_time(time.monotonic() - start, 0.3, scaled(3))
     equal(result.status, 1)
     assert "no answer within 300ms" in result.err, result
 
@@ -363,7 +363,7 @@ def ping_reports():
         result = forkecho("--count", "4", "--interval", "0.1", *where)
     elapsed = time.monotonic() - start
     equal((result.status, result.err), (0, ""))
-    assert 0.3 <= elapsed < AT_ONCE, elapsed
+    expect_time(elapsed, 0.3, scaled(2))
     lines = result.text.splitlines()
     address = ":".join(where)
     equal(lines[0], f"FORKECHO {address}: 56 bytes of data")
@@ -388,7 +388,8 @@ def ping_times():
     with listening(lambda client: [(time.sleep(0.05), client.sendall(d)) for d in chunks(client)]) as where:
         result = ping(where, 2)
     least = float(re.search(r"mdev = ([\d.]+)/", result.text)[1])
-    assert result.status == 0 and 50 <= least < 1000 * AT_ONCE, result
+    assert result.status == 0, result
+    expect_time(least / 1000, 0.05, scaled(0.5))
 
 
 @case("-s sets the size of a message, and no message is like the last one")
@@ -567,7 +568,7 @@ def ping_interrupted_waiting():
         start = time.monotonic()
         client.send_signal(signal.SIGINT)
         out = client.communicate(timeout=scaled(60))[0].decode()
-    assert time.monotonic() - start < AT_ONCE
+    expect_time(time.monotonic() - start, 0, scaled(1))
     equal(client.returncode, 1)
     assert "1 messages sent, 0 answered, 0 different, 100% loss" in out, out
 
@@ -653,7 +654,7 @@ def connect_timeout():
                     client.connect(path)
             start = time.monotonic()
             result = forkecho("-U", path, "-m", "x", "--timeout", "0.3")
-            assert 0.25 < time.monotonic() - start < AT_ONCE
+            expect_time(time.monotonic() - start, 0.25, scaled(2))
             equal(result.status, 2)
             assert "timed out" in result.err, result
 

@@ -15,7 +15,7 @@ from harness import BUILD, Daemon, free_port
 from manager import listening, passing
 from models import case_of_both
 from processes import wait_until
-from tap import AT_ONCE, Skip, case, covers, run, scaled
+from tap import Skip, case, covers, expect_time, run, scaled
 
 BUSY = b"busy, come back later\r\n"
 
@@ -327,13 +327,13 @@ def cps_defer():
         for client in clients:
             assert asks(client, b"hello") == b"hello"
         took = time.monotonic() - begin
-        assert 1.9 < took < 2 + AT_ONCE, took  # 20 of them at 10 a second
+        expect_time(took, 1.9, 2 + scaled(0.5))  # 20 of them at 10 a second
     with Daemon() as daemon:
         daemon.announce("throttled begin: echo: cps")
         port = serve(daemon, cps="6/min 5")
         # At this rate the last one would wait for 40 s.
         took = duration_of(lambda: [is_served(port) for _ in range(5)])
-        assert took < AT_ONCE, took
+        expect_time(took, 0, scaled(1))
 
 
 @case_of_both("at ten times the rate of cps the port stays open, and those over it are told")
@@ -367,7 +367,7 @@ def per_source_rate():
             refused += 1
             time.sleep(0.2)
         took = time.monotonic() - begin
-        assert 3.9 < took < 4 + AT_ONCE, took
+        expect_time(took, 3.9, 4 + scaled(1))
         daemon.expect(r"refused: echo 127.0.0.1:\d+: per_source_rate")
         configure(daemon, port)
         daemon.reload()
@@ -383,7 +383,7 @@ def idle_timeout():
     with Daemon() as daemon:
         port = serve(daemon, idle_timeout="2s")
         took = duration_of(lambda: told(port))
-        assert 1.9 < took < 2 + AT_ONCE, took
+        expect_time(took, 1.9, 2 + scaled(0.5))
         daemon.expect("session end: echo .*: idle timeout, 0 bytes in")
         with connect(port) as client:
             for _ in range(5):
@@ -392,7 +392,7 @@ def idle_timeout():
                 assert asks(client, b"x") == b"x"
             assert read_to_end(client) == b""
         took = time.monotonic() - begin
-        assert 1.9 < took < 2 + AT_ONCE, took
+        expect_time(took, 1.9, 2 + scaled(0.5))
         daemon.expect("session end: echo .*: idle timeout, 5 bytes in")
 
 
@@ -409,10 +409,10 @@ def early_clients():
         for client in waiting:
             assert read_to_end(client) == b""
         took = time.monotonic() - begin
-        assert 0.9 < took < 1 + AT_ONCE, took
+        expect_time(took, 0.9, 1 + scaled(0.5))
         daemon.kill(old, signal.SIGCONT)
         took = duration_of(lambda: told(port))
-        assert 0.9 < took < 1 + AT_ONCE, took
+        expect_time(took, 0.9, 1 + scaled(0.5))
 
 
 @case_of_both("who connected to a passed socket before the daemon started has its time limits too")
@@ -428,7 +428,7 @@ def earliest_client():
         daemon.start(**passing({"echo": [server]}))
         assert read_to_end(client) == b""
         took = time.monotonic() - begin
-        assert 0.9 < took < 1 + AT_ONCE, took
+        expect_time(took, 0.9, 1 + scaled(0.5))
 
 
 @case_of_both("bytes to the client keep it from being idle as well as bytes from it")
@@ -452,7 +452,7 @@ def session_timeout():
         with contextlib.suppress(ConnectionError), connect(port) as client:
             while asks(client, b"x"):
                 time.sleep(0.01)
-        assert 0.9 < time.monotonic() - begin < 1 + AT_ONCE, time.monotonic() - begin
+        expect_time(time.monotonic() - begin, 0.9, 1 + scaled(0.5))
         daemon.expect("session end: echo .*: session timeout, ")
 
 
@@ -465,7 +465,7 @@ def write_timeout():
         with connect(port):
             daemon.expect("session end: echo .*: write timeout, 0 bytes in")
             took = time.monotonic() - begin
-            assert 0.9 < took < 1 + AT_ONCE, took
+            expect_time(took, 0.9, 1 + scaled(0.5))
 
 
 @covers("F33")
@@ -479,7 +479,7 @@ def cut_while_reading():
             cut_off(client)
             daemon.expect("session end: echo .*: write timeout, 0 bytes in")
             took = time.monotonic() - begin
-            assert 0.9 < took < 1 + AT_ONCE, took
+            expect_time(took, 0.9, 1 + scaled(0.5))
 
 
 @covers("F30")
@@ -514,7 +514,7 @@ def cut_with_bytes():
         client.sendall(b"is there anybody?")
         daemon.expect("session end: echo .*: peer vanished, 22 bytes in")
         took = time.monotonic() - begin
-        assert 1.8 < took < 2 + AT_ONCE, took
+        expect_time(took, 1.8, 2 + scaled(1))
 
 
 @covers("F33")
@@ -525,13 +525,18 @@ def cut_in_silence():
             daemon,
             keepalive_time="1s",
             keepalive_interval="1s",
+            keepalive_probes=100,
             write_timeout="1s",
             tcp_user_timeout="2s",
         )
         silent, (present,) = connected(crowd, port)[0], connected(crowd, port)
         cut_off(silent)
+        begin = time.monotonic()
         daemon.expect("session end: echo .*: peer vanished, 5 bytes in")
+        took = time.monotonic() - begin
         assert asks(present, b"still here") == b"still here"
+        # The probe that is not answered any more is sent within a second.
+        expect_time(took, 0, 1 + 2 + scaled(1))
 
 
 @case_of_both("without keepalive and timeouts a silent client stays")
@@ -562,7 +567,7 @@ def linger_timeout():
             assert read_to_end(client) == b"HELLO"
             daemon.wait_sessions(0)
             took = time.monotonic() - begin
-            assert 0.9 < took < 1 + AT_ONCE, took
+            expect_time(took, 0.9, 1 + scaled(0.5))
         configure(daemon, port, handler="upper", once="yes", linger_timeout="1min")
         daemon.reload()
         with connect(port) as client:

@@ -11,7 +11,7 @@ import time
 from clients import Load, asks, connect, exchange, read_to_end
 from harness import IS_ROOT, Daemon, Log, free_port
 from processes import cpu_seconds, wait_until
-from tap import AT_ONCE, Skip, case, covers, note, run, scaled
+from tap import Skip, case, covers, expect_time, note, run, scaled
 
 LEVELS = ("crit", "err", "warning", "notice", "info", "debug")
 
@@ -198,7 +198,7 @@ def expect_nothing_noticed(daemon, port, count=600):
         result = load.finish()
     note(result)
     assert result.answered == count and not result.lost, result
-    assert result.slowest < AT_ONCE, result
+    expect_time(result.slowest, 0, scaled(0.5))
     daemon.reload()
 
 
@@ -236,9 +236,10 @@ def check_bad_stderr(make):
         time.sleep(0.5)
         idle = cpu_seconds(daemon.pid)
         time.sleep(1)
-        assert cpu_seconds(daemon.pid) - idle < scaled(0.1), "the master spins"
+        spun = cpu_seconds(daemon.pid) - idle
         note(f"{idle - before:.2f} s of processor time in {time.monotonic() - begin:.1f} s")
         daemon.stop()
+        expect_time(spun, 0, scaled(0.05), "of the processor")
     if reader is not None:
         os.close(reader)
 

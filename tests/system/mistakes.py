@@ -8,7 +8,7 @@ import time
 from clients import exchange
 from harness import SOURCE, Daemon, forkechod, free_port, ordinary
 from processes import reap_orphans, wait_until
-from tap import AT_ONCE, case, covers, run
+from tap import case, covers, expect_time, run, scaled
 
 EX_OSERR, EX_CONFIG = 71, 78
 
@@ -77,7 +77,7 @@ class Trial(Daemon):
             done = forkechod("-c", self.file, *more, *options, **popen)
             late = time.monotonic() - begin
             assert (done.returncode, done.stdout) == (EX_CONFIG, ""), (what, done)
-            assert late < AT_ONCE, (what, late)
+            expect_time(late, 0, scaled(1), what)
             self.expect_told(what, self.told(done.stderr.splitlines(), "forkechod: "), expected)
             self.expect_unchanged(what, before)
 

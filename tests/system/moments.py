@@ -14,7 +14,7 @@ import time
 from clients import asks, connect
 from harness import FORKECHOD, IS_ROOT, Daemon, free_port, limit_descriptors
 from processes import daemon_processes, reap_orphans, wait_until
-from tap import case, covers, note, run, scaled
+from tap import case, covers, expect_time, note, run, scaled
 
 MOMENTS = int(os.environ.get("TEST_MOMENTS", "100"))
 GRACE = 0.05
@@ -73,9 +73,12 @@ def nobody_is_left():
 
 def expect_gone(daemon, statuses=(0,)):
     """TERM was sent: it ends in time, and leaves nothing."""
+    begin = time.monotonic()
     status = daemon.wait_end()
+    took = time.monotonic() - begin
     assert status in statuses, status
     expect_nothing_left(daemon)
+    expect_time(took, 0, GRACE + scaled(1))
 
 
 @covers("F64")

@@ -13,7 +13,7 @@ from clients import Load, asks, connect, exchange, is_refused, read_exactly
 from harness import Daemon, forkechod, free_port
 from manager import Notifications, listening, passing
 from processes import daemon_processes, reap_orphans, wait_until
-from tap import AT_ONCE, case, covers, note, run
+from tap import case, covers, expect_time, note, run, scaled
 
 
 def serve(daemon, told, *, name="echo", keys=None, settings=None, **more):
@@ -75,6 +75,11 @@ def abstract():
             serve(daemon, told)
             told.wait("READY", "1")
             daemon.stop()
+
+
+def expect_gaps(times, most):
+    for one, next_one in zip(times, times[1:]):
+        expect_time(next_one - one, 0, scaled(most))
 
 
 def expect_reloading(told, begin, before):
@@ -144,6 +149,7 @@ def stopping():
         for message in asked:
             assert int(message.fields["EXTEND_TIMEOUT_USEC"]) >= 2000000, message
         assert not told.find("READY", begin=begin), told.messages[begin:]
+        expect_gaps([first.time] + [message.time for message in asked], 1.5)
 
 
 @covers("F61")
@@ -158,8 +164,8 @@ def watchdog():
                 daemon.reload()
         times = [message.time for message in told.find("WATCHDOG", "1")]
         note(f"{len(times)} times in {times[-1] - times[0]:.1f} s")
-        # Nominally two a second.
-        assert times[-1] - times[0] < len(times) < 2 * (times[-1] - times[0]) + 2, times
+        assert len(times) < 2 * (times[-1] - times[0]) + 2, times
+        expect_gaps(times, 0.9)
 
 
 @case("WATCHDOG=1 goes on while nobody reads the log")
@@ -178,12 +184,12 @@ def watchdog_without_log():
         os.close(writer)
         with Load("serial", port, 600) as load:
             result = load.finish()
-        assert result.answered == 600 and result.slowest < AT_ONCE, result
+        assert result.answered == 600, result
+        expect_time(result.slowest, 0, scaled(0.5))
         wait_until("it comes four times", lambda: len(told.find("WATCHDOG", "1")) >= 4)
         times = [message.time for message in told.find("WATCHDOG", "1")]
-        # Nominally every 300 ms.
-        assert times[-1] - times[0] < len(times), times
         daemon.stop()
+        expect_gaps(times, 0.5)
     os.close(reader)
 
 
@@ -209,9 +215,11 @@ def stalled_manager():
             daemon.configure({"echo": {"listen": f"127.0.0.1:{port}", "instances": 99}})
             begin = time.monotonic()
             daemon.reload()
-            assert time.monotonic() - begin < AT_ONCE
+            took = time.monotonic() - begin
             result = load.finish()
-        assert result.answered == 300 and result.slowest < AT_ONCE, result
+        assert result.answered == 300, result
+        expect_time(took, 0, scaled(4))
+        expect_time(result.slowest, 0, scaled(0.5))
 
 
 # ---- the descriptor store ------------------------------------------------------------------------
@@ -346,7 +354,7 @@ def drain():
         daemon.kill(daemon.pid, signal.SIGTERM)
         begin = time.monotonic()
         told.wait("STOPPING", "1")
-        assert time.monotonic() - begin < AT_ONCE
+        expect_time(time.monotonic() - begin, 0, scaled(1))
         assert daemon.wait_end() == 0
         assert len(told.find("EXTEND_TIMEOUT_USEC")) >= 2, told.messages
         shown = [message.fields["STATUS"] for message in told.find("STATUS")]

@@ -11,7 +11,7 @@ import time
 from clients import asks, connect, exchange, is_refused
 from harness import Daemon, forkechod, free_port
 from processes import cpu_seconds, wait_until
-from tap import case, covers, run, scaled
+from tap import case, covers, expect_time, run, scaled
 
 
 def serve(daemon, *options, wrapper=(), port=None, **keys):
@@ -27,7 +27,7 @@ def expect_idle(*pids, seconds=1.5):
     before = [cpu_seconds(pid) for pid in pids]
     time.sleep(seconds)
     used = [cpu_seconds(pid) - then for pid, then in zip(pids, before)]
-    assert max(used) < scaled(0.1), f"processor time used: {used}"
+    expect_time(max(used), 0, scaled(0.05), "of the processor")
 
 
 def connected(crowd, port):

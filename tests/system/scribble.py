@@ -7,7 +7,7 @@ from clients import asks, connect, exchange, read_exactly
 from harness import BUILD, Daemon, free_port
 from processes import wait_until
 from shown import Shown
-from tap import AT_ONCE, case, covers, run
+from tap import case, covers, expect_time, run, scaled
 
 SCRIBBLER = os.path.join(BUILD, "tests/system/listener-scribbling")
 SEEDS = (0, 255, 1, 7)
@@ -51,6 +51,8 @@ class Scribbled:
 @case("what sessions share is written over: everybody else lives, and knows whom it serves")
 def shared_memory():
     with Daemon() as daemon:
+        # Those that wrote are there until the stop, which may have to kill them on a busy machine.
+        daemon.announce("session error: wild .*: (unknown exit status|died by a signal 9)")
         place = Scribbled(daemon)
         for seed in SEEDS:
             with connect(place.echo) as client, connect(place.wild) as wild:
@@ -132,7 +134,7 @@ def hanging_session():
             wild.sendall(b"hang")
             daemon.expect(r"session end: wild .*: session timeout")
             took = time.monotonic() - begin
-            assert 0.9 < took < 1 + AT_ONCE, took
+            expect_time(took, 0.9, 1 + scaled(1))
         daemon.check()
 
 

@@ -9,7 +9,7 @@ import time
 
 from clients import connect, read_to_end
 from harness import FORKECHOD, Daemon
-from tap import AT_ONCE, case, covers, run, scaled
+from tap import case, covers, expect_time, run, scaled
 
 HELLO = b"Hello, world!\n"
 
@@ -134,7 +134,7 @@ def not_http():
                       b"SSH-2.0-OpenSSH_9.2p1\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 60000):
             begin = time.monotonic()
             assert ask(where, noise).status == 400, noise[:20]
-            assert time.monotonic() - begin < AT_ONCE, noise[:20]
+            expect_time(time.monotonic() - begin, 0, scaled(1), noise[:20])
         with connect(where) as client:  # a request that was cut off
             client.sendall(b"GET / HT")
             client.shutdown(socket.SHUT_WR)
@@ -233,7 +233,7 @@ def slow_requests():
             drops.sendall(b"GET / HTTP/1.1\r\n")
             drops.settimeout(0.25)
             got = b""
-            while not got and time.monotonic() - begin < 10 + AT_ONCE:
+            while not got and time.monotonic() - begin < scaled(30):
                 drops.sendall(b"X")
                 assert ask(where, one("/")).body == HELLO
                 try:
@@ -241,7 +241,8 @@ def slow_requests():
                 except TimeoutError:
                     pass
             passed = time.monotonic() - begin
-            assert got.startswith(b"HTTP/1.1 408 ") and 9 < passed < 10 + AT_ONCE, (got, passed)
+            assert got.startswith(b"HTTP/1.1 408 "), got
+            expect_time(passed, 9, scaled(12))
             assert Answer(silent).status == 408 and silent.recv(1) == b""
         daemon.expect("session end: http .* idle timeout", count=2)
 
@@ -267,7 +268,7 @@ def readiness():
             assert Answer(client).status == 200
             daemon.kill(daemon.pid, signal.SIGTERM)
             daemon.expect("stop")
-            deadline = time.monotonic() + AT_ONCE
+            deadline = time.monotonic() + scaled(10)
             status = 200
             while status == 200 and time.monotonic() < deadline:
                 client.sendall(get("/readyz"))
