@@ -1,8 +1,7 @@
-"""One small life of the daemon: start, a client, a reload that changes the service, a client, stop.
+"""One small life of the daemon: start, clients, a reload that changes the services, clients, stop.
 
-In most plans it stays in the foreground. Detached, its log is a syslog of the test's own, and the
-first client comes by a Unix socket. In the plan of an upgrade the program is executed anew, which
-reloads as well.
+There is a client at each address. In most plans the daemon stays in the foreground. Detached, its log is
+a syslog of the test's own. In the plan of an upgrade the program is executed anew, which reloads as well.
 
 Something may fail in it: a system call (Tracer) or an allocation (Shortage). `Life.judge` says what
 came of it, in a word of FATES, or what a user could not accept.
@@ -17,16 +16,17 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 sys.path.insert(1, os.path.join(os.path.dirname(sys.path[0]), "system"))
 
 from clients import read_to_end  # noqa: E402
+from doors import exchange  # noqa: E402
 from gate import Gate  # noqa: E402
 from harness import BUILD, LINE, QUIET_LEVELS, SERVING_USER, free_port, section  # noqa: E402
+from lines import Lines  # noqa: E402
 from processes import wait_exit  # noqa: E402
-from sinks import LEVELS, parse_syslog, wrapper  # noqa: E402
+from sinks import wrapper  # noqa: E402
 from tap import scaled  # noqa: E402
 
 FORKECHOD = os.path.join(BUILD, "tests/faults/forkechod")
@@ -34,68 +34,16 @@ LISTENER = os.path.join(BUILD, "tests/faults/listener")
 
 # What may come of a fault.
 FATES = {
-    "served": "both clients got their answers",
-    "rejected": "the reload was rejected, and both clients got the old configuration's answers",
+    "served": "all clients got their answers, before and after the reload",
+    "rejected": "the reload was rejected, and all clients got the old configuration's answers",
     "lost": "one client was lost, and the log says so",
     "refused": "the daemon refused to start, with one message and a status that is not 0",
     "ended": "the program that was executed in the daemon's place could not go on, and ended like that",
 }
 START_S, CLIENT_S, RELOAD_S, STOP_S = 25, 20, 25, 15
 LINES_MAX = 40  # of a life's log
-
-
-class Lines:
-    """What the daemon prints, as it comes, and what it sends to syslog, as if it were printed."""
-
-    def __init__(self, descriptor, syslog=None):
-        self.lines, self.ended = [], False
-        self._news, self._syslog = threading.Condition(), syslog
-        self._threads = [threading.Thread(target=self._read, args=[descriptor], daemon=True)]
-        if syslog:
-            self._threads.append(threading.Thread(target=self._take, daemon=True))
-        for thread in self._threads:
-            thread.start()
-
-    def _add(self, line):
-        with self._news:
-            self.lines.append(line)
-            self._news.notify_all()
-
-    def _read(self, descriptor):
-        with open(descriptor, encoding="utf-8", errors="backslashreplace") as stream:
-            for line in stream:
-                self._add(line.rstrip("\n"))
-        with self._news:
-            self.ended = not self._syslog
-            self._news.notify_all()
-
-    def _take(self):
-        while data := self._syslog.recv(65536):
-            fields = parse_syslog(data)
-            self._add(f"forkechod: {LEVELS[int(fields['PRIORITY'])]}: {fields['MESSAGE']}")
-        self._syslog.close()
-
-    def find(self, pattern):
-        """The first match, or None."""
-        return next(filter(None, (re.search(pattern, line) for line in self.lines)), None)
-
-    def wait(self, pattern, seconds):
-        """The first match once it is there; None after so many seconds, or when all is over."""
-        deadline = time.monotonic() + scaled(seconds)
-        with self._news:
-            while not (found := self.find(pattern)):
-                left = deadline - time.monotonic()
-                if self.ended or left <= 0:
-                    break
-                self._news.wait(left)
-        return found
-
-    def finish(self):
-        """The daemon has ended."""
-        if self._syslog:
-            self._syslog.sendto(b"", self._syslog.getsockname())
-        for thread in self._threads:
-            thread.join(scaled(2))
+EITHER = {"old", "new"}
+IN_FORCE = {"ok": {"new"}, "rejected": {"old"}}  # after what the log says of the reload
 
 
 class Life:
@@ -105,7 +53,8 @@ class Life:
         self.plan, self.fault = plan, fault
         self.directory = tempfile.mkdtemp(prefix="forkechod-fault-")
         os.chmod(self.directory, 0o755)
-        self.port = free_port()
+        words = plan.doors(plan.before) + plan.doors(plan.after)
+        self.places = {word: self._place(word) for word in words}
         self.pids = {}
         self.clients, self.wrong = [], []
         self.ready = self.reload = self.status = self.syslog = None
@@ -114,16 +63,23 @@ class Life:
     def path(self, name):
         return os.path.join(self.directory, name)
 
-    def configure(self, service):
+    def _place(self, word):
+        return self.path(word) if word.startswith("unix") else free_port()
+
+    def _address(self, word):
+        """What is said of a plan's address in the file."""
+        place = self.places[word]
+        return f"unix:{place}" if isinstance(place, str) else f"127.0.0.1:{place}"
+
+    def configure(self, services):
         daemon = {"pid_file": self.path("pid"), "control_socket": self.path("control"),
                   "log_type": "syslog" if self.plan.detached else "stderr", "user": SERVING_USER,
                   "graceful_timeout": "500ms", "max_sessions": 64} | SANDBOX.get("daemon", {})  # fmt: skip
         defaults = {"linger_timeout": "100ms", "instances": 8} | SANDBOX.get("defaults", {})
         text = section("daemon", daemon) + section("defaults", defaults)
-        listen = f"127.0.0.1:{self.port}"
-        if self.plan.detached:
-            listen += f" unix:{self.path('unix')}"
-        text += section("service echo", dict(service, listen=listen))
+        for name, options in services.items():
+            listen = " ".join(map(self._address, options["listen"].split()))
+            text += section(f"service {name}", options | {"listen": listen})
         with open(self.path("new"), "w", encoding="utf-8") as file:
             file.write(text)
         os.rename(self.path("new"), self.path("forkechod.conf"))
@@ -133,14 +89,14 @@ class Life:
     def run(self):
         self.configure(self.plan.before)
         command = [FORKECHOD, "-1", "-c", self.path("forkechod.conf")]
-        command = [*self._place(), *command] if self.plan.detached else [*command, "-F"]
+        command = [*self._enclose(), *command] if self.plan.detached else [*command, "-F"]
         read_end, write_end = os.pipe()
         environment = dict(os.environ, FORKECHOD_GATE="1", FORKECHOD_LISTENER=LISTENER)
         self.command = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end, env=environment,
             start_new_session=True)  # fmt: skip
         os.close(write_end)
-        self.log = Lines(read_end, self.syslog)
+        self.log = Lines(read_end, "syslog", self.syslog)
         gate = Gate(self.command.pid, self._arrived, self.plan.detached)
         try:
             self._live()
@@ -149,7 +105,7 @@ class Life:
             self._clean_up()
         return self
 
-    def _place(self):
+    def _enclose(self):
         """What puts a command where syslog is a socket of ours."""
         directory = self.path("syslog")
         os.mkdir(directory)
@@ -164,9 +120,9 @@ class Life:
     def _live(self):
         self.ready = self._start()
         if self.ready:
-            self._ask()
+            self._ask(self.plan.requests[0], {"old"})
             self._reload()
-            self._ask()
+            self._ask(self.plan.requests[1], IN_FORCE.get(self.reload, EITHER))
             self._signal(signal.SIGTERM)
         seconds = STOP_S if self.ready or self.log.ended or self.plan.detached else 0.1
         self.status = self._end("master", seconds)
@@ -176,7 +132,7 @@ class Life:
 
     def _start(self):
         if not self.plan.detached:
-            return self.log.wait(r": notice: start: |^echo 127\.", START_S)
+            return self.log.wait(r": notice: start: |^(echo|other) 127\.", START_S)
         # The command ends when the daemon serves.
         if wait_exit(self.command.pid, START_S) and self.command.wait() == 0:
             return self.log.wait(r": notice: start: ", 3)  # a log that was gone is tried again
@@ -202,57 +158,35 @@ class Life:
         with contextlib.suppress(ProcessLookupError, KeyError):
             os.kill(self.pids["master"], number)
 
-    def _ask(self):
-        """A client's course, for as long as an old listener may still take it: its port and what
-        befell it."""
-        request = self.plan.requests[0 if self.reload is None else 1]
-        old, new = self.plan.answers
-        deadline = time.monotonic() + scaled(10)
+    def _ask(self, request, possible):
+        """Clients at each address, for as long as an old listener may still take one: all answers have
+        to be of one configuration that may be in force, "old" or "new"."""
+        found, deadline = {}, time.monotonic() + scaled(10)
         while True:
-            port, answer, fate = self._exchange(request)
-            is_old, is_new = bool(old.match(answer)), bool(new.match(answer))
-            right = is_old if self.reload in (None, "rejected") else is_old or is_new
-            self.clients.append((port, "served" if right else fate or f"got {answer[:60]}"))
-            if self.reload != "ok" or is_new or not is_old:
+            for door in self.places:
+                if "new" not in found.get(door, ()):
+                    found[door] = self._ask_at(door, request, possible)
+            if possible.intersection(*found.values()):
                 return
             if time.monotonic() > deadline:
-                self.wrong.append("partial: the reload is ok, and the old configuration answers")
+                self.wrong.append(f"partial: the reload is {self.reload}, and in force is {found}")
                 return
+            time.sleep(0.01)
 
-    def _exchange(self, request):
-        port, answer = None, b""
-        try:
-            with self._connect() as client:
-                port = client.getsockname()[1:2]
-                port = port[0] if port else "unix"
-                sender = threading.Thread(target=self._send, args=[client, request])
-                sender.start()
-                try:
-                    answer = read_to_end(client)
-                finally:
-                    sender.join()
-        except TimeoutError:
-            return port, answer, "silent"
-        except OSError as why:
-            return port, answer, os.strerror(why.errno)
-        return port, answer, None
-
-    def _connect(self):
-        local = self.plan.detached and not self.clients
-        client = socket.socket(socket.AF_UNIX if local else socket.AF_INET)
-        client.settimeout(scaled(CLIENT_S))
-        try:
-            client.connect(self.path("unix") if local else ("127.0.0.1", self.port))
-        except OSError:
-            client.close()
-            raise
-        return client
-
-    @staticmethod
-    def _send(client, request):
-        with contextlib.suppress(OSError):  # which whoever reads gets to know
-            client.sendall(request)
-            client.shutdown(socket.SHUT_WR)
+    def _ask_at(self, door, request, possible):
+        """A client's course → the configurations by which it is right. One that got nothing, and was to
+        get something, is lost: that says nothing of the configuration."""
+        port, answer, fate = exchange(self.places[door], request, CLIENT_S)
+        found = set()
+        for name, services, right in self.plan.configurations():
+            there = door in self.plan.doors(services)
+            if right.match(answer) if there else not answer and fate != "silent":
+                found.add(name)
+        if not answer and found & possible:
+            return found
+        fits = answer and found
+        self.clients.append((port, "served" if fits else fate or f"got {answer[:60]}"))
+        return found if fits else EITHER
 
     def _reload(self):
         self.configure(self.plan.after)
@@ -295,7 +229,8 @@ class Life:
                     os.waitpid(pid, os.WNOHANG)
         # What the next start takes over, and has nobody's number in it, may stay without a line: the
         # lock file, and after an upgrade the socket.
-        for name in ["pid", "unix"] + ["control"] * (not self._upgrades):
+        local = [word for word, place in self.places.items() if isinstance(place, str)]
+        for name in ["pid", *local] + ["control"] * (not self._upgrades):
             if os.path.exists(self.path(name)) and not self.telling():
                 self.wrong.append(f"silent: left behind: {name}")
 
@@ -307,7 +242,7 @@ class Life:
     def telling(self):
         """The lines that tell of a failure: warnings and worse, and what is no log line. What a command
         prints for its daemon, the daemon's own log has too."""
-        expected = re.compile(r"echo (127\.0\.0\.1|unix):|.* \[(daemon|defaults)\] sandbox: ")
+        expected = re.compile(r"(echo|other) (127\.0\.0\.1|unix):|.* \[(daemon|defaults)\] sandbox: ")
         lines = [line for line in self.log.lines if not expected.match(line)]
         found = [line for line in lines
                  if not (match := LINE.match(line)) or match.group(1) not in QUIET_LEVELS]
@@ -330,15 +265,17 @@ class Life:
             said = self._said_of(port)
             told = self.log.find(": (records|log) dropped")
             if fate == "served":
-                if len(said) != 1 and not told:
+                alike = [other for name, other in self.clients if name == port]  # "unix" is several
+                if not alike.count("served") <= len(said) <= len(alike) and not told:
                     self.wrong.append(f"silent: client {number} has {len(said)} lines of its end")
                 continue
             lost += 1
             reason = [line for line in said if "client closed" not in line]
-            if fate in ("silent", "Connection refused") or not (reason or telling):
+            given_up = fate == "silent" and self.log.find("; nobody is served there ")
+            if fate in ("silent", "Connection refused") and not given_up or not (reason or telling):
                 self.wrong.append(f"silent: client {number}: {fate}")
         if lost > 1:
-            self.wrong.append(f"both clients are lost: {self.clients}")
+            self.wrong.append(f"{lost} clients are lost: {self.clients}")
         return lost
 
     def judge(self):

@@ -8,33 +8,56 @@ GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 class Plan:
     """What is served before and after the reload, what the clients send, and what they may get: by
-    whether the new configuration is in force. `adds` is whether it only adds to the plans before it
-    (sweep.py)."""
+    whether the new configuration is in force. The words of a `listen` are addresses of a life (tcp-1,
+    unix-1). `adds` is whether it only adds to the plans before it (sweep.py); `only` names the processes
+    that do in it what none does in another."""
 
     def __init__(self, before, after, requests, answers, *, by_control=False, detached=False,
-                 reload=signal.SIGHUP, adds=False):  # fmt: skip
+                 reload=signal.SIGHUP, adds=False, only=None):  # fmt: skip
         self.before, self.after = before, after
         self.requests, self.answers = requests, [re.compile(answer, re.S) for answer in answers]
         self.by_control, self.detached, self.reload = by_control, detached, reload
-        self.adds = adds
+        self.adds, self.only = adds, only
+
+    @staticmethod
+    def doors(services):
+        """The addresses that these services listen on."""
+        return [word for options in services.values() for word in options["listen"].split()]
+
+    def configurations(self):
+        """The old and the new one: name, services, and what they answer."""
+        return zip(("old", "new"), (self.before, self.after), self.answers)
+
+
+def echo(listen="tcp-1", **options):
+    """One service alone."""
+    return {"echo": dict(options, listen=listen)}
 
 
 POOL = {"process_model": "prefork", "start_servers": 1, "min_spare": 1, "max_spare": 1,
         "max_requests": 1}
-ECHO = ([b"Hello\r\n"] * 2, [b"Hello\r\n", b"HELLO\r\n"])
+HELLO = ([b"Hello\r\n"] * 2, [b"Hello\r\n", b"HELLO\r\n"])
+ECHO = (echo(handler="echo"), echo(handler="upper"), *HELLO)
 BULK = 1 << 20  # enough for handler echo to take another way (echo.c)
+LIMIT = b'HTTP/1.1 200 .*(</html>\n$|sessions_limit{service="echo"} %d\n)'
+LOCAL = "tcp-1 unix-1"
 PLANS = {
-    "fork": Plan({"handler": "echo"}, {"handler": "upper"}, *ECHO),
-    "prefork": Plan(dict(POOL, handler="echo"), dict(POOL, handler="upper"), *ECHO),
-    "http": Plan({"handler": "http", "body": "old"}, {"handler": "http", "body": "new"},
+    # The reload changes both services, of which each loses or gets an address; the last child is the
+    # second one's new listener.
+    "move": Plan({"echo": {"handler": "echo", "listen": "tcp-1 unix-1"},
+                  "other": {"handler": "echo", "listen": "tcp-2"}},
+                 {"echo": {"handler": "upper", "listen": "tcp-1 tcp-3"},
+                  "other": {"handler": "upper", "listen": "tcp-2 unix-2"}}, *HELLO,
+                 only=["master", "child-6"]),
+    "fork": Plan(*ECHO),
+    "prefork": Plan(echo(handler="echo", **POOL), echo(handler="upper", **POOL), *HELLO),
+    "http": Plan(echo(handler="http", body="old"), echo(handler="http", body="new"),
                  [GET % b"/"] * 2, [b"HTTP/1.1 200 .*old", b"HTTP/1.1 200 .*new"], by_control=True),
-    "status": Plan({"handler": "status"}, {"handler": "status", "nice": 1},
-                   [GET % b"/", GET % b"/metrics"],
-                   [b"HTTP/1.1 200 .*(</html>|# EOF)\n"] * 2),
-    "bulk": Plan({"handler": "echo"}, {"handler": "upper"}, [b"x" * BULK] * 2,
+    "status": Plan(echo(handler="status", instances=7), echo(handler="status", instances=9),
+                   [GET % b"/", GET % b"/metrics"], [LIMIT % 7, LIMIT % 9]),
+    "bulk": Plan(echo(handler="echo"), echo(handler="upper"), [b"x" * BULK] * 2,
                  [b"x{%d}$" % BULK, b"X{%d}$" % BULK], adds=True),
-    "detached": Plan({"handler": "echo"}, {"handler": "upper"}, *ECHO, detached=True,
+    "detached": Plan(echo(LOCAL, handler="echo"), echo(LOCAL, handler="upper"), *HELLO, detached=True,
                      adds=True),
-    "upgrade": Plan({"handler": "echo"}, {"handler": "upper"}, *ECHO, reload=signal.SIGUSR2,
-                    adds=True),
+    "upgrade": Plan(*ECHO, reload=signal.SIGUSR2, adds=True),
 }  # fmt: skip

@@ -152,6 +152,8 @@ def plan_faults(words):
     for plan, (processes, strange) in recorded.items():
         unknown |= strange
         for process, sites in processes.items():
+            if process not in (PLANS[plan].only or processes):
+                continue
             groups[plan, process] = [
                 Fault(plan, process, site.call, errno, number)
                 for site in seen.new(plan, process, sites)
