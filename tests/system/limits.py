@@ -189,7 +189,8 @@ def instances_defer():
             assert client.recv(7) == b"my turn"
             assert len(daemon.processes("session")) <= 2
         assert int(daemon.expect(r"throttled end: echo: instances, (\d+) times? in").group(1)) >= 1
-        assert len(daemon.said("throttled begin")) == 1, daemon.said("throttled")
+        # Seldom more than once: between one who leaves and the next there may be a free place.
+        assert len(daemon.said("throttled begin")) < 10, daemon.said("throttled")
 
 
 @covers("F09")
@@ -404,12 +405,14 @@ def early_clients():
         daemon.kill(daemon.listener(), signal.SIGSTOP)
         old, waiting = daemon.listener(), [crowd.enter_context(connect(port)) for _ in range(20)]
         configure(daemon, port, idle_timeout="1s")
-        begin = time.monotonic()
+        before = time.monotonic()
         daemon.reload()
+        begin = time.monotonic()
         for client in waiting:
             assert read_to_end(client) == b""
-        took = time.monotonic() - begin
-        expect_time(took, 0.9, 1 + scaled(0.5))
+        end = time.monotonic()
+        assert end - before > 0.9, end - before
+        expect_time(end - begin, 0, 1 + scaled(0.5))
         daemon.kill(old, signal.SIGCONT)
         took = duration_of(lambda: told(port))
         expect_time(took, 0.9, 1 + scaled(0.5))
@@ -424,11 +427,13 @@ def earliest_client():
         server = crowd.enter_context(listening(port))
         client = crowd.enter_context(connect(port))
         daemon.configure({"echo": {"idle_timeout": "1s"}})
-        begin = time.monotonic()
+        before = time.monotonic()
         daemon.start(**passing({"echo": [server]}))
+        begin = time.monotonic()
         assert read_to_end(client) == b""
-        took = time.monotonic() - begin
-        expect_time(took, 0.9, 1 + scaled(0.5))
+        end = time.monotonic()
+        assert end - before > 0.9, end - before
+        expect_time(end - begin, 0, 1 + scaled(0.5))
 
 
 @case_of_both("bytes to the client keep it from being idle as well as bytes from it")
@@ -521,11 +526,12 @@ def cut_with_bytes():
 @case_of_both("a silent client whose network is cut is found out by keep-alive probes")
 def cut_in_silence():
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        daemon.announce("configuration warning: .*keepalive_probes: without effect")
         port = serve(
             daemon,
             keepalive_time="1s",
             keepalive_interval="1s",
-            keepalive_probes=100,
+            keepalive_probes=100,  # were they counted, it would take them
             write_timeout="1s",
             tcp_user_timeout="2s",
         )
