@@ -58,7 +58,7 @@ void pool_hear(struct listener *listener, bool all)
         struct ucred peer;
         ssize_t got;
         do
-            got = recvmsg(listener->pool.reports[0], &message, MSG_DONTWAIT);
+            got = confine_receive(listener->pool.reports[0], &message, MSG_DONTWAIT);
         while (got < 0 && errno == EINTR);
         if (got != sizeof(record))
             return;

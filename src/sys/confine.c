@@ -150,3 +150,8 @@ int confine_shut(int fd)
 {
     return (int)syscall(SYS_shutdown, fd, SHUT_RDWR, 0, 0, 0, *token);
 }
+
+ssize_t confine_receive(int fd, struct msghdr *message, int flags)
+{
+    return syscall(SYS_recvmsg, fd, message, flags, 0, 0, *token);
+}

@@ -2,16 +2,17 @@
  * The sandbox from inside: a listener puts it on once, before its first client, and every process
  * that it forks is born with it, which costs them nothing. Needs libc alone.
  *
- * Sessions may not fork, signal anybody or shut a port that others hold too, but their listener has
- * to, under the same filter. So the filter lets these calls through only with the right number in
- * their sixth argument, which the kernel passes to the filter and which the calls do not have. The
- * number is drawn for each listener and lies in a page that fork(2) leaves out: a session could
- * only guess it, and the first wrong guess is its end.
+ * Sessions may not fork, signal anybody, shut a port that others hold too or receive descriptors,
+ * but their listener makes these calls, under the same filter. So the filter lets these calls
+ * through only with the right number in their sixth argument, which the kernel passes to the filter
+ * and which the calls do not have. The number is drawn for each listener and lies in a page that
+ * fork(2) leaves out: a session could only guess it, and the first wrong guess is its end.
  */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "base/failure.h"
@@ -29,11 +30,12 @@ struct confine_image {
  * there). Returns 0, or -1 when the image cannot be read or there is no memory. */
 int confine(int fd, char *missing, size_t size, struct failure *why);
 
-/* fork(2), kill(2), sigqueue(3) and shutdown(2), in both directions, of the process that called
- * confine; not of its children. As long as nobody has, they are just these. confine_fork knows
- * nothing of threads, and tells of the child's end by the signal `end`; whoever inherits the child
- * hears SIGCHLD. */
+/* fork(2), kill(2), sigqueue(3), shutdown(2), in both directions, and recvmsg(2) of the process
+ * that called confine; not of its children. As long as nobody has, they are just these.
+ * confine_fork knows nothing of threads, and tells of the child's end by the signal `end`; whoever
+ * inherits the child hears SIGCHLD. */
 pid_t confine_fork(int end);
 int confine_kill(pid_t pid, int number);
 int confine_queue(pid_t pid, int number, int value);
 int confine_shut(int fd);
+ssize_t confine_receive(int fd, struct msghdr *message, int flags);

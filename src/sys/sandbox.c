@@ -68,7 +68,6 @@ static const struct rule serving[] = {
     ANY(recvfrom),
     /* Who holds a listening socket must not turn it into one that connects (MSG_FASTOPEN). */
     IF(sendto, NOTHING_BUT(3, MSG_DONTWAIT | MSG_NOSIGNAL), { 4, ULONG_MAX, 0 }),
-    ANY(recvmsg),
     ANY(splice),
     IF(pipe2, NOTHING_BUT(1, O_CLOEXEC | O_NONBLOCK)),
     IF(shutdown, IS(1, SHUT_WR)), /* which does nothing to a listening socket */
@@ -162,6 +161,7 @@ static const struct rule keeping[] = {
     ANY(kill),
     ANY(rt_sigqueueinfo),
     IF(shutdown, IS(1, SHUT_RDWR)),
+    ANY(recvmsg), /* which can bring descriptors: unix(7), SCM_RIGHTS */
 };
 
 #ifdef WITH_SANITIZERS

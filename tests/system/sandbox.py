@@ -1,9 +1,14 @@
 """The sandbox: what a session that was taken over tries is its own end, and nobody else's."""
 
+import array
+import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import signal
+import socket
+import termios
 
 from clients import asks, connect, exchange, is_refused, read_to_end
 from harness import (
@@ -41,7 +46,7 @@ SOCKETS = [("makes_socket", "socket", False), ("makes_pair", "socketpair", False
 PORTS = [("connects_at_once", "sendto", False), ("sends_elsewhere", "sendto", False),
          ("sends_urgently", "sendto", False), ("passes_message", "sendmsg", False),
          ("shuts_port", "shutdown", False), ("shuts_port_wholly", "shutdown", False),
-         ("guesses_shutting", "shutdown", False)]
+         ("guesses_shutting", "shutdown", False), ("receives_descriptor", "recvmsg", False)]
 PROCESSES = [("executes", "execve", False), ("forks", "clone", True),
              ("clones", "clone", True), ("clones_newly", "clone3", False), ("unshares", "unshare", False)]
 OTHERS = [("kills", "kill", False), ("guesses", "kill", False),
@@ -70,7 +75,9 @@ class Taken:
         daemon.configure(
             {
                 "echo": dict({"listen": f"127.0.0.1:{self.echo}"}, **keys),
-                "wild": dict({"listen": f"127.0.0.1:{self.wild}", "handler": "discard"}, **keys),
+                "wild": dict(
+                    {"listen": f"127.0.0.1:{self.wild} unix:{daemon.path('wild')}", "handler": "discard"}, **keys
+                ),
             }
         )
         daemon.start(env=dict(os.environ, FORKECHOD_LISTENER=VIOLATOR), **(start or {}))
@@ -237,6 +244,26 @@ def off():
         with connect(place.echo) as client:
             assert asks(client, b"hello") == b"hello"
             assert [status(pid)["Seccomp"] for pid in daemon.sessions("echo")] == ["0"]
+
+
+@case("no descriptor that a client passes over a Unix socket reaches a session, as it would without a sandbox")
+def descriptors():
+    for off in (True, False):
+        with Daemon() as daemon:
+            Taken(daemon, **daemon.sandbox(off=True) if off else {})
+            daemon.announce("session error: wild .*: sandbox: recvmsg")
+            with connect(f"unix:{daemon.path('wild')}") as client:
+                client.sendall(b"receives_descriptor")
+                unread = array.array("i", [0])
+                wait_until("the word is read", lambda: fcntl.ioctl(client, termios.TIOCOUTQ, unread) == unread[0] == 0)
+                with open("/dev/null", "rb") as file, contextlib.suppress(BrokenPipeError):
+                    socket.send_fds(client, [b"x"], [file.fileno()])
+                said = read_to_end(client)
+            if off:
+                assert said.startswith(b"done ") and not said.startswith(b"done -1"), said
+            else:
+                assert said == b"", said
+                daemon.expect("session error: wild .*: sandbox: recvmsg, 19 bytes in")
 
 
 @case("without one, who holds the listening socket can connect by it, and end the service for everybody")

@@ -165,6 +165,20 @@ static long passes_message(void)
     return sendmsg(CLIENT, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static long receives_descriptor(void)
+{
+    char byte, control[CMSG_SPACE(sizeof(int))];
+    struct iovec part = { &byte, 1 };
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+    };
+    if (recvmsg(CLIENT, &message, 0) < 0 || CMSG_FIRSTHDR(&message) == NULL)
+        return -1;
+    int fd;
+    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+    return fd;
+}
+
 static long connects_newly(void)
 {
     const struct sockaddr_in to = away();
@@ -418,6 +432,7 @@ static const struct {
     ACT(sends_elsewhere),
     ACT(sends_urgently),
     ACT(passes_message),
+    ACT(receives_descriptor),
     ACT(shuts_port),
     ACT(shuts_port_wholly),
     ACT(guesses_shutting),

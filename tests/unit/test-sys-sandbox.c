@@ -92,6 +92,16 @@ static void shut_reading(void)
     shutdown(STDIN_FILENO, SHUT_RD);
 }
 
+static void receive(void)
+{
+    recvmsg(STDIN_FILENO, &(struct msghdr){ 0 }, MSG_DONTWAIT);
+}
+
+static void receive_as_keeper(void)
+{
+    confine_receive(STDIN_FILENO, &(struct msghdr){ 0 }, MSG_DONTWAIT);
+}
+
 static void send_to_somebody(void)
 {
     const struct sockaddr name = { .sa_family = AF_UNIX };
@@ -118,8 +128,8 @@ static bool is_violation(int status)
 static int try_all(void)
 {
     static void (*const forbidden[])(
-        void) = { open_file,        make_socket,  signal_parent,   shut,
-                  send_to_somebody, shut_reading, send_and_connect };
+        void) = { open_file,        make_socket,  signal_parent,    shut,
+                  send_to_somebody, shut_reading, send_and_connect, receive };
     enter(false);
     if (missing[0] != '\0' || end_of(do_nothing) != 0 || end_of(send_plainly) != 0)
         return 1;
@@ -128,9 +138,12 @@ static int try_all(void)
             return 10 + (int)i;
     /* The number that lets the parent through is not there any more. */
     if (WTERMSIG(end_of(signal_parent_as_keeper)) != SIGSEGV ||
-        WTERMSIG(end_of(fork_as_keeper)) != SIGSEGV || WTERMSIG(end_of(shut_as_keeper)) != SIGSEGV)
+        WTERMSIG(end_of(fork_as_keeper)) != SIGSEGV ||
+        WTERMSIG(end_of(shut_as_keeper)) != SIGSEGV ||
+        WTERMSIG(end_of(receive_as_keeper)) != SIGSEGV)
         return 2;
-    if (confine_shut(-1) == 0 || errno != EBADF)
+    if (confine_shut(-1) == 0 || errno != EBADF ||
+        confine_receive(-1, &(struct msghdr){ 0 }, 0) == 0 || errno != EBADF)
         return 5;
     pid_t child = confine_fork(SIGCHLD);
     if (child == 0)
