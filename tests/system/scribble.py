@@ -29,7 +29,8 @@ class Scribbled:
             {
                 "echo": dict({"listen": f"127.0.0.1:{self.echo}"}, **keys),
                 "wild": dict({"listen": f"127.0.0.1:{self.wild}", "handler": "discard"}, **keys),
-            }
+            },
+            daemon={"graceful_timeout": "0"},
         )
         daemon.start(
             env=dict(os.environ, FORKECHOD_LISTENER=SCRIBBLER, ASAN_OPTIONS="handle_segv=0")
@@ -140,10 +141,10 @@ def hanging_session():
 
 @case("a pool's process writes over what it shares: the others serve on")
 def shared_in_a_pool():
-    with Daemon() as daemon:
-        place = Scribbled(daemon, process_model="prefork", start_servers=3, max_spare=10)
-        daemon.announce("session error: wild 127.0.0.1:", "worker died: service wild")
-        for seed in SEEDS:
+    for seed in SEEDS:  # each has a pool of its own: this one knows nothing of itself any more
+        with Daemon() as daemon:
+            place = Scribbled(daemon, process_model="prefork", start_servers=3, max_spare=10)
+            daemon.announce("session error: wild 127.0.0.1:", "worker died: service wild")
             with connect(place.echo) as client, connect(place.wild) as wild:
                 asks(client, b"before")
                 assert orders(wild, b"shared %d" % seed)
