@@ -66,7 +66,7 @@ int notify_send(const char *text, int fd, int wait_ms)
     int result = connect(out, (const struct sockaddr *)&manager, manager_size) < 0 ? -errno : 0;
     if (!result)
         result = send_message(out, text, fd);
-    if (result == -EAGAIN && wait_ms > 0) {
+    if ((result == -EAGAIN || result == -EINTR) && wait_ms > 0) {
         struct pollfd room = { .fd = out, .events = POLLOUT };
         if (poll(&room, 1, wait_ms) == 1)
             result = send_message(out, text, fd);

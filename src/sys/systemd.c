@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "log/log.h"
 #include "sys/notify.h"
 #include "sys/sockets.h"
 
@@ -122,6 +123,26 @@ uint64_t systemd_watchdog_period(void)
     return watchdog_us / 1000 / 2;
 }
 
+/* A status is one line; what follows would be a message of its own. */
+static int line_size(const char *status)
+{
+    return (int)strcspn(status, "\n");
+}
+
+/* Without some messages the manager waits for what has happened, and ends a daemon that runs well.
+ * One line, until a message gets through again. */
+static void note_lost(const char *message, int error)
+{
+    static bool lost;
+
+    if (error && !lost)
+        log_event(EVENT_SYSTEM, NULL,
+                  "cannot tell the service manager %.*s: %s (it may wait for that, and end the "
+                  "daemon: restart the service once this is mended)",
+                  line_size(message), message, strerror(error));
+    lost = error;
+}
+
 static void tell(int fd, int wait_ms, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -135,13 +156,9 @@ static void tell(int fd, int wait_ms, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    notify_send(message, fd, wait_ms);
-}
-
-/* A status is one line; what follows would be a message of its own. */
-static int line_size(const char *status)
-{
-    return (int)strcspn(status, "\n");
+    int result = notify_send(message, fd, wait_ms);
+    if (wait_ms > 0)
+        note_lost(message, -result);
 }
 
 void systemd_ready(const char *status)

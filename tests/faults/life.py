@@ -1,7 +1,7 @@
 """One small life of the daemon: start, clients, a reload that changes the services, clients, stop.
 
 There is a client at each address. In most plans the daemon stays in the foreground. Detached, its log is
-a syslog of the test's own. In the plan of an upgrade the program is executed anew, which reloads as well.
+a syslog of the test's own; under a service manager of the test's own, a journal. In the plan of an upgrade the program is executed anew, which reloads as well.
 
 Something may fail in it: a system call (Tracer) or an allocation (Shortage). `Life.judge` says what
 came of it, in a word of FATES, or what a user could not accept.
@@ -24,7 +24,8 @@ from clients import read_to_end  # noqa: E402
 from doors import exchange  # noqa: E402
 from gate import Gate  # noqa: E402
 from harness import BUILD, LINE, QUIET_LEVELS, SERVING_USER, free_port, section  # noqa: E402
-from lines import Lines  # noqa: E402
+from lines import Lines, Told  # noqa: E402
+from manager import listening, passing  # noqa: E402
 from processes import wait_exit  # noqa: E402
 from sinks import wrapper  # noqa: E402
 from tap import scaled  # noqa: E402
@@ -57,7 +58,7 @@ class Life:
         self.places = {word: self._place(word) for word in words}
         self.pids = {}
         self.clients, self.wrong = [], []
-        self.ready = self.reload = self.status = self.syslog = None
+        self.ready = self.reload = self.status = self.server = self.told = None
         self._upgrades = plan.reload != signal.SIGHUP
 
     def path(self, name):
@@ -69,11 +70,13 @@ class Life:
     def _address(self, word):
         """What is said of a plan's address in the file."""
         place = self.places[word]
+        if word.startswith("systemd:"):
+            return word
         return f"unix:{place}" if isinstance(place, str) else f"127.0.0.1:{place}"
 
     def configure(self, services):
         daemon = {"pid_file": self.path("pid"), "control_socket": self.path("control"),
-                  "log_type": "syslog" if self.plan.detached else "stderr", "user": SERVING_USER,
+                  "log_type": self.plan.log, "user": SERVING_USER,
                   "graceful_timeout": "500ms", "max_sessions": 64} | SANDBOX.get("daemon", {})  # fmt: skip
         defaults = {"linger_timeout": "100ms", "instances": 8} | SANDBOX.get("defaults", {})
         text = section("daemon", daemon) + section("defaults", defaults)
@@ -88,30 +91,43 @@ class Life:
 
     def run(self):
         self.configure(self.plan.before)
-        command = [FORKECHOD, "-1", "-c", self.path("forkechod.conf")]
-        command = [*self._enclose(), *command] if self.plan.detached else [*command, "-F"]
+        with contextlib.ExitStack() as stack:
+            self._run(stack)
+        return self
+
+    def _run(self, stack):
+        command = [FORKECHOD, "-1", "-c", self.path("forkechod.conf"), *["-F"] * (not self.plan.detached)]
+        given = self._manage(stack) if self.plan.systemd else {"env": dict(os.environ)}
+        given["env"] |= {"FORKECHOD_GATE": "1", "FORKECHOD_LISTENER": LISTENER}
+        command = [*given.pop("wrapper", []), *command]
+        if self.plan.log != "stderr":
+            command = [*self._enclose(), *command]
         read_end, write_end = os.pipe()
-        environment = dict(os.environ, FORKECHOD_GATE="1", FORKECHOD_LISTENER=LISTENER)
         self.command = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end, env=environment,
-            start_new_session=True)  # fmt: skip
+            command, stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end,
+            start_new_session=True, **given)  # fmt: skip
         os.close(write_end)
-        self.log = Lines(read_end, "syslog", self.syslog)
+        self.log = Lines(read_end, not self.plan.detached, self.plan.log, self.server)
         gate = Gate(self.command.pid, self._arrived, self.plan.detached)
         try:
             self._live()
         finally:
             gate.close()
             self._clean_up()
-        return self
+
+    def _manage(self, stack):
+        """A service manager: it passes a socket, listens, and wants to hear of the watchdog."""
+        self.told = stack.enter_context(contextlib.closing(Told(self.path("notify"))))
+        passed = stack.enter_context(listening(self.places["systemd:web"]))
+        return passing({"web": [passed]}, self.told, WATCHDOG_USEC="60000000", WATCHDOG_PID="own")
 
     def _enclose(self):
-        """What puts a command where syslog is a socket of ours."""
-        directory = self.path("syslog")
+        """What puts a command where the log daemon's socket is one of ours."""
+        directory = self.path("log")
         os.mkdir(directory)
-        self.syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.syslog.bind(os.path.join(directory, "socket"))
-        return wrapper("syslog", directory)
+        self.server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.server.bind(os.path.join(directory, "socket"))
+        return wrapper(self.plan.log, directory)
 
     def _arrived(self, name, pid):
         self.pids.setdefault(name, pid)
@@ -247,7 +263,7 @@ class Life:
         found = [line for line in lines
                  if not (match := LINE.match(line)) or match.group(1) not in QUIET_LEVELS]
         printed = [line.partition(": ")[2] for line in found if not LINE.match(line)]
-        if self.plan.detached:
+        if self.plan.log != "stderr":
             found = [line for line in found
                      if not (LINE.match(line) and any(text and line.endswith(text) for text in printed))]
         # A rejected reload has a line, and one for each mistake.
@@ -278,6 +294,12 @@ class Life:
             self.wrong.append(f"{lost} clients are lost: {self.clients}")
         return lost
 
+    def _judge_told(self, telling):
+        """What the manager has to get, or it kills what runs well."""
+        for field, count in ((b"READY", 2), (b"RELOADING", 1), (b"STOPPING", 1)):
+            if self.told.count(field) < count and not telling:
+                self.wrong.append(f"silent: the manager did not get {field.decode()}")
+
     def judge(self):
         """A word of FATES; "wrong": see self.wrong."""
         telling = self.telling()
@@ -303,6 +325,8 @@ class Life:
         if self._upgrades and (self.status or 0) > 0 and not self.reload and len(telling) == 1:
             return "ended"
         lost = self._judge_clients(telling)
+        if self.told:
+            self._judge_told(telling)
         if not self.reload:
             self.wrong.append("silent: nothing is said of the reload")
         return "lost" if lost else "rejected" if self.reload == "rejected" else "served"

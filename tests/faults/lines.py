@@ -1,6 +1,7 @@
-"""The log of a life (life.py), line by line."""
+"""What the daemon says in a life (life.py): its log, line by line, and what it tells the manager."""
 
 import re
+import socket
 import threading
 import time
 
@@ -9,18 +10,18 @@ from tap import scaled
 
 
 class Lines:
-    """What the daemon prints, as it comes, and what it sends to a log daemon of ours, as if it were
-    printed."""
+    """What the daemon prints, as it comes, and what it sends to a log daemon's socket of ours, as if it
+    were printed. One that `stays` prints to its end."""
 
-    def __init__(self, descriptor, kind=None, server=None):
+    def __init__(self, descriptor, stays=True, kind=None, server=None):
         self.lines, self.ended = [], False
-        self._news = threading.Condition()
+        self._news, self._stays = threading.Condition(), stays
         self._server, self._parse = server, Sink.parsers.get(kind)
-        self._threads = [threading.Thread(target=self._read, args=[descriptor], daemon=True)]
+        self._reader = threading.Thread(target=self._read, args=[descriptor], daemon=True)
+        self._taker = threading.Thread(target=self._take, daemon=True)
+        self._reader.start()
         if server:
-            self._threads.append(threading.Thread(target=self._take, daemon=True))
-        for thread in self._threads:
-            thread.start()
+            self._taker.start()
 
     def _add(self, line):
         with self._news:
@@ -31,9 +32,11 @@ class Lines:
         with open(descriptor, encoding="utf-8", errors="backslashreplace") as stream:
             for line in stream:
                 self._add(line.rstrip("\n"))
-        with self._news:
-            self.ended = not self._server
-            self._news.notify_all()
+        if self._stays:
+            self._drain()
+            with self._news:
+                self.ended = True
+                self._news.notify_all()
 
     def _take(self):
         while data := self._server.recv(65536):
@@ -56,9 +59,38 @@ class Lines:
                 self._news.wait(left)
         return found
 
-    def finish(self):
-        """The daemon has ended."""
+    def _drain(self):
+        """What it sent; the daemon has ended."""
         if self._server:
             self._server.sendto(b"", self._server.getsockname())
-        for thread in self._threads:
-            thread.join(scaled(2))
+            self._taker.join(scaled(2))
+
+    def finish(self):
+        """The daemon has ended."""
+        self._reader.join(scaled(2))
+        if not self._stays:
+            self._drain()
+
+
+class Told:
+    """The service manager's end of NOTIFY_SOCKET. It takes no socket for its store: what the daemon
+    closes is closed."""
+
+    def __init__(self, address):
+        self.address, self._messages = address, []
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._server.bind(address)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self):
+        while message := self._server.recv(65536):
+            self._messages.append(message)
+
+    def count(self, field):
+        return sum(message.startswith(field + b"=") for message in self._messages)
+
+    def close(self):
+        self._server.sendto(b"", self.address)
+        self._thread.join(scaled(2))
+        self._server.close()

@@ -9,15 +9,16 @@ GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 class Plan:
     """What is served before and after the reload, what the clients send, and what they may get: by
     whether the new configuration is in force. The words of a `listen` are addresses of a life (tcp-1,
-    unix-1). `adds` is whether it only adds to the plans before it (sweep.py); `only` names the processes
-    that do in it what none does in another."""
+    unix-1; systemd:web is passed). `adds` is whether it only adds to the plans before it (sweep.py); `only` names the processes
+    that do in it what none does in another; `systemd` whether a service manager started the daemon."""
 
     def __init__(self, before, after, requests, answers, *, by_control=False, detached=False,
-                 reload=signal.SIGHUP, adds=False, only=None):  # fmt: skip
+                 reload=signal.SIGHUP, adds=False, only=None, systemd=False):  # fmt: skip
         self.before, self.after = before, after
         self.requests, self.answers = requests, [re.compile(answer, re.S) for answer in answers]
         self.by_control, self.detached, self.reload = by_control, detached, reload
-        self.adds, self.only = adds, only
+        self.adds, self.only, self.systemd = adds, only, systemd
+        self.log = "syslog" if detached else "journal" if systemd else "stderr"
 
     @staticmethod
     def doors(services):
@@ -59,5 +60,7 @@ PLANS = {
                  [b"x{%d}$" % BULK, b"X{%d}$" % BULK], adds=True),
     "detached": Plan(echo(LOCAL, handler="echo"), echo(LOCAL, handler="upper"), *HELLO, detached=True,
                      adds=True),
+    "systemd": Plan(echo("systemd:web tcp-1", handler="echo"), echo("systemd:web tcp-2", handler="upper"),
+                    *HELLO, adds=True, systemd=True),
     "upgrade": Plan(*ECHO, reload=signal.SIGUSR2, adds=True),
 }  # fmt: skip

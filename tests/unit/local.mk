@@ -31,7 +31,7 @@ if WITH_SYSTEMD
 tests_unit_test_sys_SOURCES += tests/unit/test-sys-systemd.c
 endif
 tests_unit_test_sys_CPPFLAGS = $(unit_cppflags) $(CAPNG_CFLAGS) $(SECCOMP_CFLAGS)
-tests_unit_test_sys_LDADD = src/sys/libsys.a src/base/libbase.a \
+tests_unit_test_sys_LDADD = src/sys/libsys.a src/log/liblog.a src/base/libbase.a \
 	$(SYSTEMD_LIBS) $(CAPNG_LIBS) $(SECCOMP_LIBS) $(CHECK_LIBS)
 
 unit_tests += tests/unit/test-access
