@@ -99,6 +99,19 @@ static int format_head(char head[HEAD_MAX], const struct http_answer *answer,
     return length < HEAD_MAX ? length : -1;
 }
 
+/* There was no memory for an answer: its header alone, which needs none, says so. */
+static bool send_lack(struct connection *connection)
+{
+    char head[HEAD_MAX];
+    struct buffer nothing = { .length = HEAD_MAX };
+    struct http_answer answer = { .status = HTTP_UNAVAILABLE,
+                                  .type = "text/plain; charset=utf-8",
+                                  .body = &nothing };
+    int length = format_head(head, &answer, "Connection: close\r\n");
+
+    return stream_write(connection->stream, head, (size_t)length);
+}
+
 /* Sends the answer in one write, header and body, so that a short one is one packet. */
 static bool send_answer(struct connection *connection, const struct http_request *request,
                         const struct http_answer *answer, bool keep)
@@ -110,8 +123,8 @@ static bool send_answer(struct connection *connection, const struct http_request
     char head[HEAD_MAX];
     int length = out->failed ? -1 : format_head(head, answer, persistence);
 
-    if (length < 0) /* no memory, and so no answer */
-        return false;
+    if (length < 0)
+        return send_lack(connection);
     char *first = out->bytes + HEAD_MAX - length;
     memcpy(first, head, (size_t)length);
     size_t size = request->method == HTTP_HEAD ? 0 : out->length - HEAD_MAX;
@@ -236,6 +249,8 @@ static enum session_end converse(struct stream *stream, const struct manners *ma
         else if (!send_answer(&connection, &request, &answer, keep))
             break;
     }
+    if (!keep && connection.out.failed)
+        end = SESSION_SYSTEM;
     buffer_free(&connection.out);
     return keep || stream->over ? stream->end : end;
 }

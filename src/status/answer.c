@@ -95,8 +95,10 @@ static enum http_status answer_page(const struct page *page, const struct status
     if (!read_wish(request, &wish))
         return HTTP_BAD_REQUEST;
     if (status_collect(view->board, wish.service[0] == '\0' ? NULL : wish.service,
-                       page->rows && wish.sessions, &status) < 0)
+                       page->rows && wish.sessions, &status) < 0) {
+        answer->body->failed = true;
         return HTTP_UNAVAILABLE;
+    }
     bool known = wish.service[0] == '\0' || status.service_count > 0;
     if (known) {
         answer->type = page->type;

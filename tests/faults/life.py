@@ -37,6 +37,7 @@ LISTENER = os.path.join(BUILD, "tests/faults/listener")
 FATES = {
     "served": "all clients got their answers, before and after the reload",
     "rejected": "the reload was rejected, and all clients got the old configuration's answers",
+    "told": "one client was told that it cannot be answered now (503), and the log says so",
     "lost": "one client was lost, and the log says so",
     "refused": "the daemon refused to start, with one message and a status that is not 0",
     "ended": "the program that was executed in the daemon's place could not go on, and ended like that",
@@ -201,7 +202,8 @@ class Life:
         if not answer and found & possible:
             return found
         fits = answer and found
-        self.clients.append((port, "served" if fits else fate or f"got {answer[:60]}"))
+        told = "told" if answer.startswith(b"HTTP/1.1 503 ") else None
+        self.clients.append((port, "served" if fits else told or fate or f"got {answer[:60]}"))
         return found if fits else EITHER
 
     def _reload(self):
@@ -275,8 +277,8 @@ class Life:
                 if re.search(rf": session (end|error): .*[: ]{port}\b", line)]
 
     def _judge_clients(self, telling):
-        """Adds to what is wrong; returns how many were lost."""
-        lost = 0
+        """Adds to what is wrong; returns what befell those that were not served."""
+        lost = []
         for number, (port, fate) in enumerate(self.clients, 1):
             said = self._said_of(port)
             told = self.log.find(": (records|log) dropped")
@@ -285,13 +287,13 @@ class Life:
                 if not alike.count("served") <= len(said) <= len(alike) and not told:
                     self.wrong.append(f"silent: client {number} has {len(said)} lines of its end")
                 continue
-            lost += 1
-            reason = [line for line in said if "client closed" not in line]
+            lost.append(fate)
+            reason = [line for line in said if not re.search(": (client closed|served),", line)]
             given_up = fate == "silent" and self.log.find("; nobody is served there ")
             if fate in ("silent", "Connection refused") and not given_up or not (reason or telling):
                 self.wrong.append(f"silent: client {number}: {fate}")
-        if lost > 1:
-            self.wrong.append(f"{lost} clients are lost: {self.clients}")
+        if len(lost) > 1:
+            self.wrong.append(f"{len(lost)} clients are lost: {self.clients}")
         return lost
 
     def _judge_told(self, telling):
@@ -329,7 +331,9 @@ class Life:
             self._judge_told(telling)
         if not self.reload:
             self.wrong.append("silent: nothing is said of the reload")
-        return "lost" if lost else "rejected" if self.reload == "rejected" else "served"
+        if lost:
+            return "told" if lost == ["told"] else "lost"
+        return "rejected" if self.reload == "rejected" else "served"
 
 
 def sandbox_off():

@@ -6,7 +6,8 @@
 
 The Nth allocation of all processes together gets no memory (shortage.c). Whatever comes of it, no
 configuration is ever in force in part: the start is refused, or all is served; a reload is rejected and
-the old configuration answers, or the new one does.
+the old configuration answers, or the new one does. A client whose page finds no memory is told so, with
+503 and a line in the log; none is lost.
 """
 
 import collections
@@ -20,11 +21,12 @@ from concurrent.futures import ThreadPoolExecutor
 from life import FATES, FORKECHOD, Life
 from gate import Gate
 from plans import PLANS
-from tap import note, scaled
+from tap import Skip, note, scaled
 
 AT_ONCE = 2 * (os.cpu_count() or 1)
 NEVER = 1 << 40
-LIVES = [name for name, plan in PLANS.items() if not plan.adds]
+BAD = {"wrong", "lost"}
+LIVES = [name for name, plan in PLANS.items() if plan.systemd or not plan.adds]
 
 CONFIGURATION = """
 [daemon]
@@ -119,12 +121,12 @@ def each(number, what, count, try_one):
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for fate, report, made in pool.map(try_one, range(1, count + 1)):
             fates[fate] += 1
-            if fate == "wrong":
+            if fate in BAD:
                 note(report)
     told = ", ".join(f"{times} {fate}" for fate, times in sorted(fates.items()))
-    print(f"{'not ok' if fates['wrong'] else 'ok'} {number} - {what}: {count} allocations: {told}",
-          flush=True)  # fmt: skip
-    return not fates["wrong"]
+    good = not BAD & fates.keys()
+    print(f"{'ok' if good else 'not ok'} {number} - {what}: {count} allocations: {told}", flush=True)
+    return good
 
 
 def main():
@@ -134,11 +136,15 @@ def main():
     assert status == 0, err
     good = each(1, "forkechod -T", made, lambda number: judge_dump(number, whole))
     for case, plan in enumerate(LIVES, 2):
-        fate, report, made = live(plan, NEVER)
+        try:
+            fate, report, made = live(plan, NEVER)
+        except Skip as why:
+            print(f"ok {case} # SKIP {why}")
+            continue
         assert fate == "served", report
         good &= each(case, plan, made, lambda number, plan=plan: live(plan, number))
     note(f"{time.monotonic() - begin:.0f} s; " +
-         ", ".join(f"{word}: {meaning}" for word, meaning in FATES.items()))  # fmt: skip
+         ", ".join(f"{word}: {meaning}" for word, meaning in FATES.items() if word not in BAD))  # fmt: skip
     return 0 if good else 1
 
 
