@@ -28,7 +28,7 @@ from lines import Lines, Told  # noqa: E402
 from manager import listening, passing  # noqa: E402
 from processes import wait_exit  # noqa: E402
 from sinks import wrapper  # noqa: E402
-from tap import scaled  # noqa: E402
+from tap import Skip, scaled  # noqa: E402
 
 FORKECHOD = os.path.join(BUILD, "tests/faults/forkechod")
 LISTENER = os.path.join(BUILD, "tests/faults/listener")
@@ -118,6 +118,9 @@ class Life:
 
     def _manage(self, stack):
         """A service manager: it passes a socket, listens, and wants to hear of the watchdog."""
+        with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as file:
+            if "#define HAVE_SYSTEMD" not in file.read():
+                raise Skip("it is built without systemd")
         self.told = stack.enter_context(contextlib.closing(Told(self.path("notify"))))
         passed = stack.enter_context(listening(self.places["systemd:web"]))
         return passing({"web": [passed]}, self.told, WATCHDOG_USEC="60000000", WATCHDOG_PID="own")
