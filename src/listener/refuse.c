@@ -39,8 +39,8 @@ void refuse_say(struct listener *listener, int fd, const char *message)
 
 void refuse_drain(struct listener *listener, unsigned int index)
 {
-    char waste[4096];
-    ssize_t got = recv(listener->refused[index].fd, waste, sizeof(waste), MSG_DONTWAIT);
+    char waste[4096]; /* which TCP leaves as it is: tcp(7), MSG_TRUNC */
+    ssize_t got = recv(listener->refused[index].fd, waste, sizeof(waste), MSG_DONTWAIT | MSG_TRUNC);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
         release(listener, index);
 }
