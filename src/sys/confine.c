@@ -38,14 +38,29 @@ static const struct ruleset known[] = {
                                that died are not of this domain, and may have to be ended */
 };
 
-enum { KNOWN = sizeof(known) / sizeof(known[0]), RULESET_VERSION = 1, PAGE = 4096 };
+enum { KNOWN = sizeof(known) / sizeof(known[0]), RULESET_VERSION = 1, CUTTING = 0x4000 };
 
-static int landlock(void)
+/* What to ask of a kernel of this version; newer ones know all that is asked of the last. */
+static const struct ruleset *ruleset_of(long version)
+{
+    return &known[version < KNOWN ? version : KNOWN - 1];
+}
+
+const char *confine_landlock_lacks(long version)
+{
+    const struct ruleset *all = ruleset_of(version);
+    if (all->ports != 0)
+        return NULL;
+    return all->files & CUTTING ? "landlock of ports" : "landlock of truncation and ports";
+}
+
+/* Returns the version of what it has put on, or -1. */
+static long landlock(void)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, RULESET_VERSION);
     if (version < 1)
         return version < 0 ? -1 : (errno = ENOSYS, -1);
-    const struct ruleset *all = &known[version < KNOWN ? version : KNOWN - 1];
+    const struct ruleset *all = ruleset_of(version);
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, all, sizeof(*all), 0);
     if (ruleset < 0)
         return -1;
@@ -53,7 +68,7 @@ static int landlock(void)
     int error = errno;
     close(ruleset);
     errno = error;
-    return (int)result;
+    return result < 0 ? -1 : version;
 }
 
 /* prctl(2) does what seccomp(2) would, also under a unit's filter that does not list the latter. */
@@ -64,12 +79,25 @@ static int filter(const struct confine_image *image)
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
-static void lacks(const char *part, char *missing, size_t size)
+static void lacks(const char *part, const char *reason, char *missing, size_t size)
 {
     size_t length = strlen(missing);
-    snprintf(missing + length, size - length, "%s%s (%s)", length > 0 ? ", " : "", part,
-             strerrorname_np(errno));
+    snprintf(missing + length, size - length, "%s%s (%s)", length > 0 ? ", " : "", part, reason);
 }
+
+static void put_on_landlock(char *missing, size_t size)
+{
+    char reason[32];
+    long version = landlock();
+    if (version < 0) {
+        lacks("landlock", strerrorname_np(errno), missing, size);
+    } else if (confine_landlock_lacks(version) != NULL) {
+        snprintf(reason, sizeof(reason), "version %ld", version);
+        lacks(confine_landlock_lacks(version), reason, missing, size);
+    }
+}
+
+enum { PAGE = 4096 };
 
 static int keep_token(unsigned long value, struct failure *why)
 {
@@ -89,15 +117,14 @@ static int put_on(const struct confine_image *image, char *missing, size_t size,
         return explain(why, errno, NULL, "cannot set no_new_privs");
     if (!image->loose) {
         prctl(PR_SET_DUMPABLE, 0);
-        if (landlock() < 0)
-            lacks("landlock", missing, size);
+        put_on_landlock(missing, size);
     }
     if (keep_token(image->token, why) < 0)
         return -1;
     if (filter(image) < 0) {
         if (errno == ENOMEM)
             return explain(why, errno, NULL, "cannot put on the sandbox");
-        lacks("seccomp", missing, size);
+        lacks("seccomp", strerrorname_np(errno), missing, size);
     }
     return 0;
 }

@@ -26,9 +26,14 @@ struct confine_image {
 
 /* Puts on what the descriptor `fd` holds: non-dumpable, no_new_privs, Landlock without any path
  * or port, the filter. A part that this kernel does not have, or that whoever started the daemon
- * forbids, is left out and named in `missing` ("landlock (ENOSYS), seccomp (EINVAL)"; empty: all is
- * there). Returns 0, or -1 when the image cannot be read or there is no memory. */
+ * forbids, is left out and named in `missing` ("landlock (ENOSYS), seccomp (EINVAL)", "landlock of
+ * ports (version 2)"; empty: all is there). Returns 0, or -1 when the image cannot be read or there
+ * is no memory. */
 int confine(int fd, char *missing, size_t size, struct failure *why);
+
+/* What a version of Landlock's interface (landlock(7)), 1 or more, cannot forbid of files and TCP
+ * ports; NULL: it can forbid all. */
+const char *confine_landlock_lacks(long version);
 
 /* fork(2), kill(2), sigqueue(3), shutdown(2), in both directions, and recvmsg(2) of the process
  * that called confine; not of its children. As long as nobody has, they are just these.

@@ -208,6 +208,16 @@ START_TEST(what_is_not_whole_is_not_put_on)
 }
 END_TEST
 
+START_TEST(an_old_landlock_is_told_from_a_whole_one)
+{
+    ck_assert_str_eq(confine_landlock_lacks(1), "landlock of truncation and ports");
+    ck_assert_str_eq(confine_landlock_lacks(2), "landlock of truncation and ports");
+    ck_assert_str_eq(confine_landlock_lacks(3), "landlock of ports");
+    for (long version = 4; version < 10; version++)
+        ck_assert_ptr_null(confine_landlock_lacks(version));
+}
+END_TEST
+
 START_TEST(a_call_has_a_name_or_its_number)
 {
     char text[48];
@@ -227,6 +237,7 @@ TCase *sandbox_cases(void)
     tcase_add_test(cases, off_is_no_sandbox_at_all);
     tcase_add_test(cases, each_has_a_number_of_its_own_and_nobody_can_change_it);
     tcase_add_test(cases, what_is_not_whole_is_not_put_on);
+    tcase_add_test(cases, an_old_landlock_is_told_from_a_whole_one);
     tcase_add_test(cases, a_call_has_a_name_or_its_number);
     return cases;
 }
