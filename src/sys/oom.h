@@ -4,8 +4,9 @@
  */
 #pragma once
 
-/* OOM_MASTER is what the unit says too; a session costs one client, the listener's place is taken
- * by another. */
+/* OOM_MASTER is what the unit says too. A session costs one client, a listener none: its sessions
+ * live on, and its place is taken by another. A better score than theirs would take it two calls
+ * more a fork, as they are born with its own and cannot open /proc to raise it. */
 enum { OOM_MASTER = -500, OOM_SERVING = 300 };
 
 /* Unless somebody has chosen a score for this process already. Lowering it takes CAP_SYS_RESOURCE.

@@ -20,7 +20,7 @@ from harness import (
     free_port,
 )
 from processes import status, wait_until
-from tap import Skip, case, run
+from tap import Skip, case, covers, run
 
 VIOLATOR = os.path.join(BUILD, "tests/system/listener-violating")
 LACKING = os.path.join(BUILD, "tests/system/lacking")
@@ -213,7 +213,8 @@ def state():
             assert status(daemon.pid)["Seccomp"] == "0"
 
 
-@case("when memory runs out, sessions go before their master")
+@covers("F21")
+@case("when memory runs out, sessions and listeners go before their master")
 def memory_shortage():
     def score(pid):
         with open(f"/proc/{pid}/oom_score_adj", encoding="ascii") as file:
