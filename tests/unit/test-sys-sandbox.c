@@ -131,7 +131,7 @@ static int try_all(void)
         void) = { open_file,        make_socket,  signal_parent,    shut,
                   send_to_somebody, shut_reading, send_and_connect, receive };
     enter(false);
-    if (missing[0] != '\0' || end_of(do_nothing) != 0 || end_of(send_plainly) != 0)
+    if (strstr(missing, "seccomp") != NULL || end_of(do_nothing) != 0 || end_of(send_plainly) != 0)
         return 1;
     for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
         if (!is_violation(end_of(forbidden[i])))
