@@ -129,46 +129,45 @@ static int line_size(const char *status)
     return (int)strcspn(status, "\n");
 }
 
-/* Without some messages the manager waits for what has happened, and ends a daemon that runs well.
- * One line, until a message gets through again. */
+/* Returns 0 or an errno. */
+static int tell(int fd, int wait_ms, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static int tell(int fd, int wait_ms, const char *format, ...)
+{
+    char message[2048];
+    va_list arguments;
+
+    if (!notify_is_open())
+        return 0;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    return -notify_send(message, fd, wait_ms);
+}
+
+/* What the manager waits for: without it, it ends a daemon that runs well. One line, until a
+ * message gets through again. */
 static void note_lost(const char *message, int error)
 {
     static bool lost;
 
     if (error && !lost)
         log_event(EVENT_SYSTEM, NULL,
-                  "cannot tell the service manager %.*s: %s (it may wait for that, and end the "
+                  "cannot tell the service manager %s: %s (it may wait for that, and end the "
                   "daemon: restart the service once this is mended)",
-                  line_size(message), message, strerror(error));
+                  message, strerror(error));
     lost = error;
-}
-
-static void tell(int fd, int wait_ms, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void tell(int fd, int wait_ms, const char *format, ...)
-{
-    char message[2048];
-    va_list arguments;
-
-    if (!notify_is_open())
-        return;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    int result = notify_send(message, fd, wait_ms);
-    if (wait_ms > 0)
-        note_lost(message, -result);
 }
 
 void systemd_ready(const char *status)
 {
-    tell(-1, WAIT_MS, "READY=1\nMAINPID=%d\nSTATUS=%.*s", getpid(), line_size(status), status);
+    note_lost("READY=1", tell(-1, WAIT_MS, "READY=1\nMAINPID=%d\nSTATUS=%.*s", getpid(),
+                              line_size(status), status));
 }
 
 void systemd_reloading(void)
 {
-    tell(-1, WAIT_MS, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_us());
+    note_lost("RELOADING=1", tell(-1, WAIT_MS, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_us()));
 }
 
 void systemd_stopping(const char *status)
@@ -235,11 +234,12 @@ static const char *store_name(const struct address *address, char name[NAME_MAX_
 void systemd_store(int fd, const struct address *address)
 {
     char name[NAME_MAX_BYTES + 1];
-    tell(fd, WAIT_MS, "FDSTORE=1\nFDNAME=%s", store_name(address, name));
+    note_lost("FDSTORE=1", tell(fd, WAIT_MS, "FDSTORE=1\nFDNAME=%s", store_name(address, name)));
 }
 
 void systemd_unstore(const struct address *address)
 {
     char name[NAME_MAX_BYTES + 1];
-    tell(-1, WAIT_MS, "FDSTOREREMOVE=1\nFDNAME=%s", store_name(address, name));
+    note_lost("FDSTOREREMOVE=1",
+              tell(-1, WAIT_MS, "FDSTOREREMOVE=1\nFDNAME=%s", store_name(address, name)));
 }

@@ -41,8 +41,9 @@ void systemd_stay(void);
 bool systemd_is_manager(void);
 
 /* sd_notify(3) messages. All do nothing without a manager. None blocks; those that change the
- * unit's state, and the store, wait for room in the manager's queue, a second at most; one of those
- * that cannot be sent is logged, and none after it until one gets through. */
+ * unit's state, and the store, wait for room in the manager's queue, a second at most; when one
+ * of those (but STOPPING=1: the manager sees the end) cannot be sent, it is logged, and none after
+ * it until one gets through. */
 void systemd_ready(const char *status);     /* READY=1, STATUS=, MAINPID= */
 void systemd_reloading(void);               /* RELOADING=1, MONOTONIC_USEC= */
 void systemd_stopping(const char *status);  /* STOPPING=1, STATUS= */
