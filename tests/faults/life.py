@@ -45,6 +45,7 @@ FATES = {
 START_S, CLIENT_S, RELOAD_S, STOP_S = 25, 20, 25, 15
 LINES_MAX = 40  # of a life's log
 EITHER = {"old", "new"}
+TAKEN = set()  # ports
 IN_FORCE = {"ok": {"new"}, "rejected": {"old"}}  # after what the log says of the reload
 
 
@@ -66,7 +67,12 @@ class Life:
         return os.path.join(self.directory, name)
 
     def _place(self, word):
-        return self.path(word) if word.startswith("unix") else free_port()
+        if word.startswith("unix"):
+            return self.path(word)
+        while (port := free_port()) in TAKEN:  # by another life, whose daemon does not listen yet
+            pass
+        TAKEN.add(port)
+        return port
 
     def _address(self, word):
         """What is said of a plan's address in the file."""
@@ -256,6 +262,7 @@ class Life:
                 self.wrong.append(f"silent: left behind: {name}")
 
     def remove(self):
+        TAKEN.difference_update(self.places.values())
         shutil.rmtree(self.directory, ignore_errors=True)
 
     # ---- what to think of it ----
@@ -300,8 +307,8 @@ class Life:
         return lost
 
     def _judge_told(self, telling):
-        """What the manager has to get, or it kills what runs well."""
-        for field, count in ((b"READY", 2), (b"RELOADING", 1), (b"STOPPING", 1)):
+        """What the manager has to get, or it ends what runs well."""
+        for field, count in ((b"READY", 2), (b"RELOADING", 1)):
             if self.told.count(field) < count and not telling:
                 self.wrong.append(f"silent: the manager did not get {field.decode()}")
 

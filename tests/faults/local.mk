@@ -13,7 +13,8 @@ tests_faults_listener_LDADD = $(src_listener_listener_LDADD)
 tests_faults_listener_LDFLAGS = $(HARDEN_LDFLAGS) $(LISTENER_LDFLAGS) \
 	-Wl,--wrap=fork,--wrap=_Fork,--wrap=syscall,--wrap=malloc,--wrap=calloc,--wrap=realloc
 EXTRA_DIST += tests/faults/doors.py tests/faults/errnos.py tests/faults/gate.py tests/faults/life.py \
-	tests/faults/lines.py tests/faults/plans.py tests/faults/shortages.py tests/faults/sweep.py
+	tests/faults/lines.py tests/faults/plans.py tests/faults/shortages.py \
+	tests/faults/sweep.py tests/faults/unfelt.py
 
 .PHONY: faults
 faults: all $(fault_programs)
