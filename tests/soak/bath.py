@@ -90,7 +90,7 @@ def main(name, seconds, seed):
         after = holdings(daemon)
         daemon.stop()
         strange = strange_lines(daemon)
-        note(f"{name}: {talk}; {len(patient.kills)} killed; {len(daemon.log.lines)} lines in the log")
+        note(f"{name}: {talk}; {patient.killed} killed; {len(daemon.log.lines)} lines in the log")
     return {
         "name": name,
         "samples": samples,
@@ -100,9 +100,9 @@ def main(name, seconds, seed):
         "failed": len(talk.failures),
         "lines": len(daemon.log.lines),
         "strange": strange,
-        "unexplained": talk.unexplained(patient.kills),
+        "unexplained": talk.unexplained(patient.losses),
         "slowest": talk.slowest,
-        "kills": len(patient.kills),
+        "kills": patient.killed,
         "acts": patient.done,
         "delay": patient.longest,
     }

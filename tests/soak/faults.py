@@ -6,6 +6,7 @@ import signal
 import time
 
 from clients import exchange
+from crowd import kill
 from harness import free_port, limit_descriptors
 from processes import status
 from tap import note
@@ -27,13 +28,14 @@ class Patient:
     """A daemon with a service of each kind, and everything that is done to it.
 
     echo, once, http and unix keep their listeners; those of changing and pool are killed, and
-    changing is configured anew. `kills` has when each process was killed, and whose."""
+    changing is configured anew. `losses` has whose processes were killed with a client."""
 
     def __init__(self, daemon, journal, upgrades, seed):
         self.daemon, self.journal, self.chance = daemon, journal, random.Random(seed)
         self.ports = {name: free_port() for name in ("echo", "changing", "pool", "once", "http")}
         self.status = daemon.path("status")
-        self.kills, self.done, self.turns, self.longest = [], {}, 0, 0
+        self.losses, self.killed = [], 0
+        self.done, self.turns, self.longest = {}, 0, 0
         self.acts = [
             *[self.reload] * 4, *[self.hang_up] * 2, self.mistake,
             *[self.kill_session] * 4, *[self.kill_worker] * 3, *[self.kill_listener] * 2,
@@ -131,9 +133,8 @@ class Patient:
         return self.chance.sample(found, len(found))
 
     def kill(self, pid, service):
-        self.kills.append((time.monotonic(), service))
-        with contextlib.suppress(ProcessLookupError):
-            self.daemon.kill(pid)
+        self.losses += kill(self.daemon, pid, service)
+        self.killed += 1
 
     def kill_session(self):
         for pid, service in self.sessions("echo", "changing", "unix")[:1]:

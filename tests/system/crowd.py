@@ -5,14 +5,15 @@
         talk = crowd.finish()
     assert not talk.unexplained(kills)
 
-Each client is judged: its bytes come back, all and in order, and its stream ends in order. A service
-named http gets requests; those whose name is in RUDE get clients without manners as well, of whom
-nothing is expected.
+Each client is judged: its bytes come back, all and in order, and its stream ends in order. Services
+named http and status get requests. `kill` is how processes are to be killed under a crowd.
 """
 
+import collections
 import contextlib
 import json
 import random
+import signal
 import socket
 import struct
 import sys
@@ -20,11 +21,12 @@ import threading
 import time
 
 from clients import Program, asks, connect, exchange, read_exactly
+from processes import has_client, wait_exit, wait_stopped
 from tap import scaled
 
 PATIENCE = 60  # seconds that a client waits for any one step
 BULK = 512 * 1024
-BLAME = 20  # seconds within which a client has noticed what was done to its process
+BLAME = 5  # seconds within which a client has noticed what was done to its process
 
 
 def short(where, _crowd):
@@ -51,24 +53,36 @@ def held(where, crowd):
                 return True
 
 
+def gets(client):
+    """One request; whether its answer is whole."""
+    wanted = b"HTTP/1.1 200 OK\r\n"
+    client.sendall(b"GET / HTTP/1.1\r\nHost: crowd\r\n\r\n")
+    if read_exactly(client, len(wanted)) != wanted:
+        return False
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        part = client.recv(1)
+        if not part:
+            return False
+        head += part
+    (size,) = [line.split(b":")[1] for line in head.split(b"\r\n")
+               if line.lower().startswith(b"content-length:")]
+    return len(read_exactly(client, int(size))) == int(size)
+
+
 def request(where, _crowd):
     """Five requests on one connection."""
-    wanted = b"HTTP/1.1 200 OK\r\n"
     with connect(where, seconds=PATIENCE) as client:
-        for _ in range(5):
-            client.sendall(b"GET / HTTP/1.1\r\nHost: crowd\r\n\r\n")
-            if read_exactly(client, len(wanted)) != wanted:
+        return all(gets(client) for _ in range(5))
+
+
+def page(where, crowd):
+    """Looks again after a second, and again."""
+    with connect(where, seconds=PATIENCE) as client:
+        for _ in range(3):
+            if not gets(client):
                 return False
-            head = b""
-            while not head.endswith(b"\r\n\r\n"):
-                part = client.recv(1)
-                if not part:
-                    return False
-                head += part
-            (size,) = [line.split(b":")[1] for line in head.split(b"\r\n")
-                       if line.lower().startswith(b"content-length:")]
-            if len(read_exactly(client, int(size))) != int(size):
-                return False
+            crowd.ended.wait(1)
     return True
 
 
@@ -88,7 +102,7 @@ def rude(where, _crowd):
 
 # What befalls a service: who comes, how many of them at a time, the pause after each in seconds.
 VISITORS = ((short, 3, 0.2), (held, 4, 0.1), (bulk, 1, 2), (silent, 1, 1), (rude, 1, 1))
-BROWSERS = ((request, 1, 0.5),)
+BROWSERS = {"http": ((request, 1, 0.5),), "status": ((request, 1, 0.5), (page, 2, 0.5))}
 
 
 class _Crowd:
@@ -101,7 +115,7 @@ class _Crowd:
         self.threads = [
             threading.Thread(target=self.visit, args=(kind, name, where, pause))
             for name, where in places.items()
-            for kind, number, pause in (BROWSERS if name == "http" else VISITORS)
+            for kind, number, pause in BROWSERS.get(name, VISITORS)
             for _ in range(number)
         ]
 
@@ -138,6 +152,32 @@ class _Crowd:
         ))
 
 
+class Loss(collections.namedtuple("Loss", "service begin end")):
+    """A process of the service was lost with its client; it lived at `begin`, and was gone at `end`.
+    Without a service: all processes were."""
+
+    def explains(self, failure):
+        return (
+            self.service in (None, failure["service"])
+            and failure["begin"] <= self.end
+            and self.begin <= failure["end"] <= self.end + scaled(BLAME)
+        )
+
+
+def kill(daemon, pid, service):
+    """SIGKILL. Returns what was lost: nothing with a process that had no client in hand, which is
+    looked at while it stands still."""
+    begin = time.monotonic()
+    try:
+        daemon.kill(pid, signal.SIGSTOP)
+        busy = wait_stopped(pid) and has_client(pid)
+        daemon.kill(pid)
+    except ProcessLookupError:
+        return []
+    assert wait_exit(pid, 30), f"{pid} lives on after SIGKILL"
+    return [Loss(service, begin, time.monotonic())] if busy else []
+
+
 class Talk:
     """What became of a crowd: how many of each kind came, who failed, the slowest `short` one."""
 
@@ -148,20 +188,16 @@ class Talk:
     def clients(self):
         return sum(self.counts.values())
 
-    def unexplained(self, kills):
-        """The failures that no kill explains. A kill, which is when it was and what service it hit,
-        explains one failure of a client that was there."""
-        kills, left = sorted(kills), []
+    def unexplained(self, losses):
+        """The failures that no loss explains: each explains one client that had come before the
+        process was gone; that of all processes, every such client."""
+        losses, left = sorted(losses, key=lambda one: one.end), []
         for failure in sorted(self.failures, key=lambda one: one["end"]):
-            for kill in kills:
-                when, service = kill
-                if service == failure["service"] and failure["begin"] <= when + scaled(3) and (
-                    when <= failure["end"] <= when + scaled(BLAME)
-                ):
-                    kills.remove(kill)
-                    break
-            else:
+            loss = next((one for one in losses if one.explains(failure)), None)
+            if loss is None:
                 left.append(failure)
+            elif loss.service:
+                losses.remove(loss)
         return left
 
     def __repr__(self):

@@ -452,7 +452,7 @@ class Daemon:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def _descriptors_at_rest(pid):
+def descriptors_at_rest(pid):
     """What it has open while it waits: none that it is about to close."""
 
     def look():
@@ -471,7 +471,7 @@ def limit_descriptors(pid, count):
     with open(f"/proc/{pid}/limits", encoding="ascii") as file:
         (before,) = [line.split()[3] for line in file if line.startswith("Max open files")]
     if count is None:
-        open_now = _descriptors_at_rest(pid)
+        open_now = descriptors_at_rest(pid)
         count = next(number for number in range(1 << 20) if number not in open_now)
     # As the process's own user: for others that takes a capability which root may lack.
     facts = processes.status(pid)

@@ -78,6 +78,33 @@ def descriptors(pid):
     return found
 
 
+def has_client(pid):
+    """Whether the process has a connection in hand; yes, where one may not look."""
+    try:
+        sockets = {kind[8:-1] for kind in descriptors(pid).values() if kind.startswith("socket:")}
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True
+    # proc(5): 0A is a TCP socket that listens; 03 a Unix socket that is connected, and one that was
+    # accepted has the path where it was.
+    tcp = [line.split() for line in (_read(pid, "net/tcp") + _read(pid, "net/tcp6")).splitlines()]
+    unix = [line.split() for line in _read(pid, "net/unix").splitlines()]
+    connected = [line[9] for line in tcp if line[3] not in (b"st", b"0A")]
+    connected += [line[6] for line in unix if line[5] == b"03" and len(line) > 7]
+    return any(inode.decode() in sockets for inode in connected)
+
+
+def wait_stopped(pid):
+    """Waits until SIGSTOP has reached it. False when it has ended instead."""
+
+    def state():
+        found = _stat(pid)
+        return "Z" if found is None else found.state in "TtZX" and found.state
+
+    return wait_until("it has stopped", state) in "Tt"
+
+
 def cpu_seconds(pid):
     """Processor time that a process has used; 0 when it is gone."""
     text = _read(pid, "stat").decode(errors="replace")
