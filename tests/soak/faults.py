@@ -27,8 +27,8 @@ PROVOKED = (
 class Patient:
     """A daemon with a service of each kind, and everything that is done to it.
 
-    echo, once, http and unix keep their listeners; those of changing and pool are killed, and
-    changing is configured anew. `losses` has whose processes were killed with a client."""
+    echo, once, http, status and unix keep their listeners; those of changing and pool are killed,
+    and changing is configured anew. `losses` has whose processes were killed with a client."""
 
     def __init__(self, daemon, journal, upgrades, seed):
         self.daemon, self.journal, self.chance = daemon, journal, random.Random(seed)

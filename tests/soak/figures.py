@@ -12,7 +12,7 @@ from processes import descriptors, status
 ALLOWED = {"memory": 64, "mappings": 0, "descriptors": 1, "processes": 3}
 ALLOWED_SHORT = {"memory": 2048, "mappings": 5, "descriptors": 5, "processes": 10}
 LONG = 600  # seconds
-KEPT = ("echo", "once", "http", "unix")  # services whose listeners are never killed
+KEPT = ("echo", "once", "http", "status", "unix")  # services whose listeners are never killed
 TITLE = re.compile(r"forkechod: listener (\S+) ")
 
 
