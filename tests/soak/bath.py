@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import harness
 from crowd import Crowd
 from faults import PROVOKED, Patient
-from figures import LONG, sample
+from figures import LONG, Course, sample
 from harness import FORKECHOD, IS_ROOT, Daemon
 from processes import descriptors
 from sinks import Sink, wrapper
@@ -56,10 +56,10 @@ def open_kinds(daemon):
 
 
 def soak(patient, seconds):
-    """Everything befalls it for so long. Returns the samples that were taken."""
+    """Everything befalls it for so long, and until every tenth has its sample; returns them."""
     pace, interval = (1, 10) if seconds >= LONG else (0.2, seconds / 60)
     samples, begin = [], time.monotonic()
-    while (now := time.monotonic()) < begin + seconds:
+    while (now := time.monotonic()) < begin + seconds or len(samples) < Course.WINDOWS:
         if now >= begin + len(samples) * interval:
             patient.daemon.check()
             samples.append((now - begin, sample(patient.daemon)))
