@@ -34,7 +34,7 @@ AT_ONCE = 2 * (os.cpu_count() or 1)
 SITE_MAX = 3
 NEAR = 4  # callers that make a place of a plan that adds a new one
 
-LIMIT_S = 240  # for the sweep, on a machine on which half of the lives are as short as this:
+LIMIT_S = 240  # for the sweep; longer only where half of the lives are not as short as this:
 TYPICAL_S = 0.2
 
 UNFELT = "unfelt"

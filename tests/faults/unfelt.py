@@ -24,7 +24,7 @@ _ROWS = [
     ("setsid prctl", "daemonize", "what has just been forked can; a mere preference"),
     ("openat read pwrite64", "change", "oom_score_adj is a wish"),
     ("dup2", "main", "a number that was to be kept for the client: what takes it, a session replaces"),
-    ("openat", "pool_open", "without a count of processors there is one"),
+    ("openat read", "pool_open __get_nprocs", "without a count of processors there is one"),
     ("setsockopt getsockopt", "sockets_prepare_streams channel_pair control_dispatch",
      "an option that is a wish"),
     ("getsockopt", "sockets_waiting", "a figure that is only shown"),
