@@ -51,6 +51,8 @@ _SANDBOX_WARNING = "sandbox: a session that is taken over"
 SERVING_USER = "nobody" if IS_ROOT else ""
 # For example: TEST_WRAPPER="valgrind --trace-children=yes --quiet"
 WRAPPER = shlex.split(os.environ.get("TEST_WRAPPER", ""))
+# Without a configuration there is the command line to leave the sandbox off.
+INETD = [*WRAPPER, FORKECHOD, "-i", *(["-o", "defaults.sandbox=off"] if SANDBOX_OFF else [])]
 
 LINE = re.compile(r"forkechod: (emerg|alert|crit|err|warning|notice|info|debug): ")
 QUIET_LEVELS = ("notice", "info", "debug")
@@ -97,7 +99,7 @@ def said_otherwise(text):
 def forkechod(*arguments, wrapper=(), seconds=60, **popen):
     """Runs the command to its end. Returns what subprocess.run returns, with texts."""
     return subprocess.run(
-        [*wrapper, FORKECHOD, *arguments],
+        [*wrapper, *WRAPPER, FORKECHOD, *arguments],
         capture_output=True,
         text=True,
         timeout=scaled(seconds),
@@ -255,7 +257,7 @@ class Daemon:
 
     def detach(self, *options, wrapper=(), **run):
         """Starts it as a service is started: the command returns, the daemon goes on."""
-        done = forkechod("-c", self.file, "-1", *options, wrapper=[*wrapper, *WRAPPER], **run)
+        done = forkechod("-c", self.file, "-1", *options, wrapper=wrapper, **run)
         assert done.returncode == 0, (done.returncode, done.stderr)
         self.output = done.stdout
         self.pid = self.written_pid()

@@ -5,7 +5,7 @@ import socket
 import subprocess
 
 from clients import asks, connect, read_to_end
-from harness import FORKECHOD, free_port
+from harness import INETD, free_port
 from manager import listening, passing
 from processes import status, wait_until
 from tap import case, run, scaled
@@ -15,7 +15,7 @@ def one_client(client, *options, **popen):
     """forkechod -i with this socket as inetd and Accept=yes hand it over: as 0, 1 and 2."""
     with client:
         return subprocess.Popen(
-            [FORKECHOD, "-i", *options],
+            [*INETD, *options],
             stdin=client,
             stdout=client,
             stderr=subprocess.PIPE,
@@ -65,7 +65,7 @@ def inetd_accept():
     ours, theirs = socket.socketpair()
     with ours:
         options = passing({"connection": [theirs]})
-        command = [*options.pop("wrapper"), FORKECHOD, "-i"]
+        command = [*options.pop("wrapper"), *INETD]
         with theirs:
             process = subprocess.Popen(
                 command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True, **options
@@ -78,7 +78,7 @@ def inetd_accept():
 @case("-i turns 2 MB around between a pipe and a pipe")
 def inetd_pipes():
     data = os.urandom(2 << 20)
-    done = subprocess.run([FORKECHOD, "-i"], input=data, capture_output=True, timeout=scaled(60))
+    done = subprocess.run(INETD, input=data, capture_output=True, timeout=scaled(60))
     assert (done.returncode, done.stderr) == (0, b""), done
     assert done.stdout == data
 

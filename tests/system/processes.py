@@ -2,12 +2,15 @@
 
 import ctypes
 import os
+import re
 import select
 import time
 
 from tap import scaled
 
 NAME = "forkechod"  # the short name of master, listeners and sessions alike
+VALGRIND_STACK_END = 0x1FFF001000  # where the address space has 64 bits
+PAGE = 4096
 
 
 class Process:
@@ -52,11 +55,29 @@ def descendants(root=None):
     return found
 
 
+def _shown(pid):
+    """What ps shows. Of a program in valgrind that is valgrind's own; the program's is in the strings at
+    the end of the stack that valgrind made for it, where root may read."""
+    arguments = _read(pid, "cmdline")
+    if b"--track-fds" not in arguments:
+        return arguments
+    found, strings = None, b""
+    try:
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            while not found:
+                memory.seek(VALGRIND_STACK_END - len(strings) - PAGE)
+                strings = memory.read(PAGE) + strings
+                found = re.search(rb"\0(forkechod: [^\0]+)\0", strings)
+    except OSError:  # it has no title yet, or has just ended
+        return b""
+    return found[1]
+
+
 def daemon_processes(root=None):
     """The daemon's among them, with the titles that ps shows."""
     found = [process for process in descendants(root) if process.comm == NAME]
     for process in found:
-        title = _read(process.pid, "cmdline").split(b"\0", 1)[0]
+        title = _shown(process.pid).split(b"\0", 1)[0]
         process.title = title.decode(errors="replace").strip()
     return found
 

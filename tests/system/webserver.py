@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from clients import connect, read_to_end
-from harness import FORKECHOD, Daemon
+from harness import INETD, Daemon
 from tap import case, covers, expect_time, run, scaled
 
 HELLO = b"Hello, world!\n"
@@ -285,7 +285,7 @@ def inetd():
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
-            process = subprocess.Popen([FORKECHOD, "-i", "--handler", "http"], stdin=theirs,
+            process = subprocess.Popen([*INETD, "--handler", "http"], stdin=theirs,
                                        stdout=theirs)
         ours.settimeout(scaled(30))
         ours.sendall(get("/") + one("/readyz"))
