@@ -113,6 +113,8 @@ def is_refused(where):
         connect(where).close()
     except (ConnectionRefusedError, FileNotFoundError):
         return True
+    except ConnectionResetError:  # closed while the client was let in: the next one is refused
+        return False
     return False
 
 
