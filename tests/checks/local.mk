@@ -19,5 +19,8 @@ TESTS += tests/checks/layers.sh tests/checks/documents.sh
 dist_check_SCRIPTS += tests/checks/libraries.sh
 TESTS += tests/checks/libraries.sh
 
+dist_check_SCRIPTS += tests/checks/sandbox.sh
+TESTS += tests/checks/sandbox.sh
+
 dist_check_SCRIPTS += tests/checks/shell.sh
 TESTS += tests/checks/shell.sh

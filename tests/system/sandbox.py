@@ -47,7 +47,7 @@ PORTS = [("connects_at_once", "sendto", False), ("sends_elsewhere", "sendto", Fa
          ("sends_urgently", "sendto", False), ("passes_message", "sendmsg", False),
          ("shuts_port", "shutdown", False), ("shuts_port_wholly", "shutdown", False),
          ("guesses_shutting", "shutdown", False), ("receives_descriptor", "recvmsg", False)]
-PROCESSES = [("executes", "execve", False), ("forks", "clone", True),
+PROCESSES = [("executes", "execve", False), ("forks", "clone", True), ("starts_thread", "mprotect", True),
              ("clones", "clone", True), ("clones_newly", "clone3", False), ("unshares", "unshare", False)]
 OTHERS = [("kills", "kill", False), ("guesses", "kill", False),
           ("queues", "rt_sigqueueinfo", False), ("kills_thread", "tgkill", True),
@@ -185,7 +185,7 @@ def killed():
     with Daemon() as daemon:
         place = Taken(daemon)
         daemon.announce("session error: wild .*: died by a signal")
-        for word, number in (("aborts", 11), ("blocks_signal", 31), ("starts_thread", 31), ("speaks_foreign", 31)):
+        for word, number in (("aborts", 11), ("blocks_signal", 31), ("speaks_foreign", 31)):
             said, port = place.act(word)
             assert said == b"", (word, said)
             daemon.expect(rf"session error: wild 127\.0\.0\.1:{port} .*: died by a signal {number} ")
