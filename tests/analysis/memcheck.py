@@ -33,13 +33,14 @@ SYSTEM = (
     ("webserver.py", "-ten seconds in all"),  # it measures time
     ("activation.py", "socket of its name", "a passed socket serves", "takes every socket"),
     ("services.py", "-a thousand clients"),
-    ("control.py", "what is not known", "4095 bytes", "come in pieces", "nobody but root",
+    ("control.py", "what is not known", "4095 bytes", "come in pieces", "stall hold up",
+     "twenty that ask", "nobody but root", "lets clients wait, and", "a pause outlives",
      "is switched at once"),
     ("inetd.py", "-ps shows"),  # it wants the sandbox, which knows no system call of valgrind's
     ("pool.py", "figures tell", "a removed address refuses", "pause lets clients wait"),
     ("status.py", "JSON and metrics", "only this machine's own names"),
     ("reload.py", "once forkechoctl reload has returned", "taken out and put back", "keeps its listener",
-     "added address"),
+     "as finishing", "touches nothing", "added address"),
     ("upgrade.py", "what the file says by then", "has switched stays"),
 )
 # What a process may have open when it ends, by the function that opened it, and how often; of sockets
@@ -54,7 +55,7 @@ OPEN_AT_END = {
     "pidfile_open": 1,
     "control_open": 1,
     "sockets_listen": 1,
-    "accept_client": 1,  # who asked for the stop is told when it is over
+    "accept_client": 8,  # as many may wait to be told; that is all whom the control socket takes
     "generation_start": 2,  # a channel has two ends
     "daemonize": 2,  # as has the pipe by which the command hears of its daemon
     "pool_open": 2,
