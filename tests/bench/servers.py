@@ -55,7 +55,10 @@ class Server:
         deadline = time.monotonic() + 10
         while True:
             try:
-                socket.create_connection((self.host, self.port), 1).close()
+                with socket.create_connection((self.host, self.port), 1) as client:
+                    client.sendall(b"A")
+                    if client.recv(1) != b"A":
+                        raise ConnectionError("no echo")
                 return
             except OSError as why:
                 if time.monotonic() > deadline:
@@ -139,15 +142,18 @@ def bare_pool():
 # ---- what Debian ships -----------------------------------------------------------------------------
 
 INETD = "127.0.0.7:echo stream tcp nowait.1000000000 root internal\n"
+# For libwrap, it would ask the name service who each client is.
 XINETD = """defaults
 {
     instances = UNLIMITED
     per_source = UNLIMITED
     cps = 1000000 1
+    log_type = FILE %(directory)s/log
 }
 service echo
 {
     type = INTERNAL UNLISTED
+    flags = NOLIBWRAP
     id = echo-stream
     socket_type = stream
     protocol = tcp
