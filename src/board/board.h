@@ -265,7 +265,7 @@ struct board_row {
     uint32_t denied;
     bool pool; /* a worker: has a client only if board_row_is_session says so */
     bool settling;
-    bool torn; /* the session's half would not hold still (100 tries): its numbers are not to be
+    bool torn; /* the session's half would not hold still: its numbers are not to be
                   believed */
     char client[BOARD_CLIENT_MAX];
 };

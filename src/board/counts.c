@@ -190,7 +190,8 @@ bool board_block_agrees(const struct board *board, unsigned int index)
 bool board_read_service(const struct board *board, uint32_t service, struct board_service *out)
 {
     const struct board_service *entry = &board->services[service];
-    return service < BOARD_SERVICES && sequence_copy(&entry->sequence, entry, out, sizeof(*out)) &&
+    return service < BOARD_SERVICES &&
+           sequence_copy(&entry->sequence, entry, out, sizeof(*out), SEQUENCE_TRIES) &&
            out->name[0] != '\0';
 }
 

@@ -47,12 +47,13 @@ static inline bool sequence_read_end(const _Atomic uint32_t *sequence, uint32_t 
     return atomic_load_explicit(sequence, memory_order_relaxed) == before;
 }
 
-/* A copy of what `sequence` guards; false when it would not hold still. */
+/* A copy of what `sequence` guards; false when it would not hold still for so many tries, the first
+ * SEQUENCE_PATIENCE of which come one upon another. */
 static inline bool sequence_copy(const _Atomic uint32_t *sequence, const void *from, void *to,
-                                 size_t size)
+                                 size_t size, int most)
 {
     uint32_t before;
-    for (int tries = 0; tries < SEQUENCE_TRIES; tries++) {
+    for (int tries = 0; tries < most; tries++) {
         if (!sequence_read_begin(sequence, tries, &before))
             continue;
         memcpy(to, from, size);

@@ -7,7 +7,7 @@
 #include "board/sequence.h"
 
 /* More than any session can have counted: a row that says so was written over. */
-enum { IMPLAUSIBLE_BITS = 56 };
+enum { IMPLAUSIBLE_BITS = 56, WAITS = 100, WAIT_US = 50000 };
 
 static void copy_client(char *to, const char *client)
 {
@@ -160,12 +160,34 @@ static bool is_plausible(const struct board_session *session, bool pool)
            session->active_us <= clock_us() + 1000000;
 }
 
+/* Lets others run, one of whom may be writing. A session that goes wrong can leave every row as if
+ * it were being written, and on a busy machine each wait takes long: all of them together get
+ * WAIT_US of a second. */
+static bool wait_for_writer(void)
+{
+    static uint64_t since_us, waited_us;
+    uint64_t now_us = clock_us();
+    if (now_us - since_us >= 1000000) {
+        since_us = now_us;
+        waited_us = 0;
+    }
+    if (waited_us >= WAIT_US)
+        return false;
+    sched_yield();
+    waited_us += clock_us() - now_us;
+    return true;
+}
+
 bool slots_copy_session(const struct board *board, uint32_t slot, bool pool,
                         struct board_session *out)
 {
     const struct board_session *session = &board->session[slot];
     size_t size = pool ? sizeof(*out) : offsetof(struct board_session, client);
-    return sequence_copy(&session->sequence, session, out, size) && is_plausible(out, pool);
+    int waits = 0;
+    while (!sequence_copy(&session->sequence, session, out, size, SEQUENCE_PATIENCE))
+        if (waits++ == WAITS || !wait_for_writer())
+            return false;
+    return is_plausible(out, pool);
 }
 
 bool board_read(const struct board *board, uint32_t slot, struct board_row *row)
@@ -176,8 +198,8 @@ bool board_read(const struct board *board, uint32_t slot, struct board_row *row)
     memset(row, 0, sizeof(*row));
     /* The listener's half always comes to rest: its writer is ours. A listener that was killed in
      * the middle of a write leaves it odd, and the master closes such slots. */
-    if (!sequence_copy(&board->slot[slot].sequence, &board->slot[slot], &control,
-                       sizeof(control)) ||
+    if (!sequence_copy(&board->slot[slot].sequence, &board->slot[slot], &control, sizeof(control),
+                       SEQUENCE_TRIES) ||
         atomic_load_explicit(&control.state, memory_order_relaxed) == SLOT_FREE)
         return false;
     row->block = control.block;

@@ -141,10 +141,10 @@ def hanging_session():
 
 @case("a pool's process writes over what it shares: the others serve on")
 def shared_in_a_pool():
-    for seed in SEEDS:  # each has a pool of its own: this one knows nothing of itself any more
-        with Daemon() as daemon:
-            place = Scribbled(daemon, process_model="prefork", start_servers=3, max_spare=10)
-            daemon.announce("session error: wild 127.0.0.1:", "worker died: service wild")
+    with Daemon() as daemon:
+        place = Scribbled(daemon, process_model="prefork", start_servers=3, max_spare=10)
+        daemon.announce("session error: wild 127.0.0.1:", "worker died: service wild")
+        for seed in SEEDS:
             with connect(place.echo) as client, connect(place.wild) as wild:
                 asks(client, b"before")
                 assert orders(wild, b"shared %d" % seed)
