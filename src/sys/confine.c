@@ -99,13 +99,13 @@ static void put_on_landlock(char *missing, size_t size)
 
 enum { PAGE = 4096 };
 
-static int keep_token(unsigned long value, struct failure *why)
+static int keep_token(const struct confine_image *image, struct failure *why)
 {
     unsigned long *page = private_new(PAGE);
     if (page == NULL)
         return explain(why, errno, NULL, "cannot keep the sandbox's token");
     madvise(page, PAGE, MADV_DONTDUMP);
-    *page = value;
+    *page = image->token;
     token = page;
     return 0;
 }
@@ -119,7 +119,7 @@ static int put_on(const struct confine_image *image, char *missing, size_t size,
         prctl(PR_SET_DUMPABLE, 0);
         put_on_landlock(missing, size);
     }
-    if (keep_token(image->token, why) < 0)
+    if (keep_token(image, why) < 0)
         return -1;
     if (filter(image) < 0) {
         if (errno == ENOMEM)
@@ -150,18 +150,36 @@ int confine(int fd, char *missing, size_t size, struct failure *why)
     return result;
 }
 
+static long take_places(long number, long a, long b, long c, long d, long e, unsigned long right)
+{
+    return number + a + b + c + d + e + (long)right;
+}
+
+/* By a pointer that might be any other, so that the arguments are really passed. */
+static long (*volatile forget)(long number, long a, long b, long c, long d, long e,
+                               unsigned long right) = take_places;
+
+/* The child of a fork has what its parent had in registers and on the stack. There the token was
+ * the last argument: other arguments take its places before anything else is done. */
+static __attribute__((noinline)) long call(long number, long a, long b, long c)
+{
+    long result = syscall(number, a, b, c, 0L, 0L, *token);
+    forget(0, 0, 0, 0, 0, 0, 0);
+    return result;
+}
+
 pid_t confine_fork(int end)
 {
 #ifdef __s390__
-    return (pid_t)syscall(SYS_clone, NULL, end, NULL, NULL, 0, *token);
+    return (pid_t)call(SYS_clone, 0, end, 0);
 #else
-    return (pid_t)syscall(SYS_clone, end, NULL, NULL, NULL, 0, *token);
+    return (pid_t)call(SYS_clone, end, 0, 0);
 #endif
 }
 
 int confine_kill(pid_t pid, int number)
 {
-    return (int)syscall(SYS_kill, pid, number, 0, 0, 0, *token);
+    return (int)call(SYS_kill, pid, number, 0);
 }
 
 int confine_queue(pid_t pid, int number, int value)
@@ -170,15 +188,15 @@ int confine_queue(pid_t pid, int number, int value)
     info.si_pid = getpid();
     info.si_uid = getuid();
     info.si_value.sival_int = value;
-    return (int)syscall(SYS_rt_sigqueueinfo, pid, number, &info, 0, 0, *token);
+    return (int)call(SYS_rt_sigqueueinfo, pid, number, (long)&info);
 }
 
 int confine_shut(int fd)
 {
-    return (int)syscall(SYS_shutdown, fd, SHUT_RDWR, 0, 0, 0, *token);
+    return (int)call(SYS_shutdown, fd, SHUT_RDWR, 0);
 }
 
 ssize_t confine_receive(int fd, struct msghdr *message, int flags)
 {
-    return syscall(SYS_recvmsg, fd, message, flags, 0, 0, *token);
+    return call(SYS_recvmsg, fd, (long)message, flags);
 }

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,13 +17,29 @@
 #include "sys/confine.h"
 #include "sys/sandbox.h"
 
+enum { FRAMES = 1024 /* words of the stack, up and down */ };
+
 static struct failure why;
 static char missing[64];
+/* The token's complement, since children look for the token itself in their memory. */
+static unsigned long complement;
+
+/* Who makes the token is another process outside of tests. */
+static __attribute__((noinline)) void overwrite_stack(void)
+{
+    unsigned long words[2 * FRAMES];
+    explicit_bzero(words, sizeof(words));
+}
 
 static void enter(bool off)
 {
     int image = sandbox_make(off, &why);
     ck_assert_int_ge(image, 0);
+    const struct confine_image *token =
+        mmap(NULL, sizeof(*token), PROT_READ, MAP_PRIVATE, image, 0);
+    complement = ~token->token;
+    munmap((void *)token, sizeof(*token));
+    overwrite_stack();
     ck_assert_int_eq(confine(image, missing, sizeof(missing), &why), 0);
     close(image);
 }
@@ -71,6 +88,15 @@ static void wait_for_end(void)
 {
     for (;;)
         poll(NULL, 0, -1);
+}
+
+/* What was on the stack before the fork, in frames that are left and in those that are not. */
+static void look_for_token(void)
+{
+    const volatile unsigned long *here = __builtin_frame_address(0);
+    for (const volatile unsigned long *word = here - FRAMES; word < here + FRAMES; word++)
+        if (~*word == complement)
+            _exit(1);
 }
 
 static void signal_parent(void)
@@ -139,6 +165,8 @@ static int try_all(void)
     enter(false);
     if (strstr(missing, "seccomp") != NULL || end_of(do_nothing) != 0 || end_of(send_plainly) != 0)
         return 1;
+    if (end_of(look_for_token) != 0)
+        return 6;
     for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
         if (!is_violation(end_of(forbidden[i])))
             return 10 + (int)i;
