@@ -323,12 +323,14 @@ static void dispatch(struct listener *listener, const struct poll_set *set)
     }
 }
 
-static int wait_for(struct poll_set *set, int timeout_ms)
+static int wait_for(struct listener *listener, int timeout_ms)
 {
+    struct poll_set *set = listener->set;
     int ready = poll(set->fds, set->count, timeout_ms);
     if (ready >= 0 || errno != EINVAL)
         return ready;
     /* The limit of descriptors was lowered below the set's size: nobody can be accepted anyway. */
+    episode_note(listener, CAUSE_DESCRIPTORS, false, NULL, EMFILE);
     return poll(set->fds, FIXED, timeout_ms);
 }
 
@@ -347,7 +349,7 @@ int loop_run(struct listener *listener)
             return EX_UNAVAILABLE; /* perhaps the next listener can use them again */
         keep_title(listener);
         collect(listener, set);
-        int ready = wait_for(set, set->last_call ? 0 : time_to_wait(listener));
+        int ready = wait_for(listener, set->last_call ? 0 : time_to_wait(listener));
         listener->now_ms = clock_ms();
         listener->title_stale |= ready > 0;
         if (ready >= 0)

@@ -223,7 +223,8 @@ def held(run):
         def measure():
             with holding(server, count):
                 before, begin = kernel_seconds(), time.monotonic()
-                result = run.load(server, "crr", "-c", 8)
+                # A kernel that goes through ten thousand processes may keep all waiting for a whole turn.
+                result = run.load(server, "crr", "-c", 8, may_fail=True)
                 took, after = time.monotonic() - begin, kernel_seconds()
             if server.name == "forkechod":
                 costs.setdefault(count, []).append(cpu_a_request(result))

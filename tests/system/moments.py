@@ -175,9 +175,8 @@ def out_of_descriptors():
         for turn in range(MOMENTS):
             with Daemon() as daemon, contextlib.ExitStack() as crowd:
                 daemon.announce("throttled begin: echo: descriptors")
-                # With more addresses than it may have descriptors it would not even look at them.
                 port = free_port()
-                configure(daemon, port, listen=f"127.0.0.1:{port}")
+                configure(daemon, port)
                 daemon.start(env=environment)
                 clients_of(crowd, port, 1)
                 limit_descriptors(daemon.listener(), None)
