@@ -37,7 +37,6 @@ static void stop_accepting(struct master *master, bool at_once)
 static void drain(struct master *master)
 {
     reload_abandon(master);
-    master_enter(master, LIFE_DRAINS);
     master->drained_ms = master->now_ms + master->conf->daemon.drain_delay;
 }
 
@@ -51,6 +50,8 @@ void stop_begin(struct master *master, bool at_once)
     }
     if (master->life != LIFE_DRAINS) {
         upgrade_abandon(master);
+        if (delays) /* whoever has read the line and asks readyz hears the same */
+            master_enter(master, LIFE_DRAINS);
         systemd_stopping("stopping");
         uint32_t live = board_live_now(&master->board);
         log_event(EVENT_STOP, NULL, "%u session%s, %s", live, text_plural(live),

@@ -454,6 +454,8 @@ def ping_surplus():
     with listening(later) as where:
         result = forkecho("-c", "2", "-i", "1s", *where)
     equal(result.status, 1)
+    first = float(re.search(r"seq=1 time=([\d.]+) ms", result.text).group(1))
+    expect_time(first / 1000, 0, 0.5, "until the first answer was read")
     assert "4 bytes from" in result.text and "more than was sent, after seq=1" in result.text, result
 
 
