@@ -23,7 +23,6 @@ static struct failure why;
 static char missing[64];
 /* The token's complement, since children look for the token itself in their memory. */
 static unsigned long complement;
-static const volatile unsigned long *oldest_frame;
 
 /* Who makes the token is another process outside of tests. */
 static __attribute__((noinline)) void overwrite_stack(void)
@@ -90,6 +89,8 @@ static void wait_for_end(void)
     for (;;)
         poll(NULL, 0, -1);
 }
+
+static const volatile unsigned long *oldest_frame;
 
 /* Whether a child finds the token on its stack, in frames that are left or in those that are not.
  * It calls nothing before it has looked, which would write over them. */
