@@ -145,8 +145,13 @@ def idle_worker():
     with Daemon() as daemon:
         place = Taken(daemon, process_model="prefork", start_servers=2)
         daemon.announce("worker died: service wild")
-        wait_until("it is idle", lambda: len(daemon.processes("session", "wild")) >= 2)
+
+        def idle():
+            workers = daemon.processes("session", "wild")
+            return len(workers) >= 2 and all(worker.title.endswith(" idle") for worker in workers)
+
         for number, call in enumerate(BY_SIGNAL, ACT):
+            wait_until("the pool is whole and idle", idle)  # also of the client before
             first = daemon.processes("session", "wild")[0]
             daemon.kill(first.pid, number)
             daemon.expect(rf"worker died: service wild \[{first.pid}\]: sandbox: {call}$")
