@@ -6,8 +6,11 @@
 #include "board/board.h"
 #include "board/sequence.h"
 
-/* More than any session can have counted: a row that says so was written over. */
-enum { IMPLAUSIBLE_BITS = 56, WAITS = 100, WAIT_US = 50000 };
+enum {
+    IMPLAUSIBLE_BITS = 56, /* more than any session can have counted: such a row was written over */
+    WAITS = 100,           /* for one row's writer */
+    WAIT_US = 50000        /* for all writers, in a second */
+};
 
 static void copy_client(char *to, const char *client)
 {
@@ -162,7 +165,7 @@ static bool is_plausible(const struct board_session *session, bool pool)
 
 /* Lets others run, one of whom may be writing. A session that goes wrong can leave every row as if
  * it were being written, and on a busy machine each wait takes long: all of them together get
- * WAIT_US of a second. */
+ * WAIT_US. */
 static bool wait_for_writer(void)
 {
     static uint64_t since_us, waited_us;

@@ -38,7 +38,12 @@ static const struct ruleset known[] = {
                                that died are not of this domain, and may have to be ended */
 };
 
-enum { KNOWN = sizeof(known) / sizeof(known[0]), RULESET_VERSION = 1, CUTTING = 0x4000 };
+enum {
+    KNOWN = sizeof(known) / sizeof(known[0]),
+    RULESET_VERSION = 1,
+    CUTTING = 0x4000,
+    PAGE = 4096
+};
 
 /* What to ask of a kernel of this version; newer ones know all that is asked of the last. */
 static const struct ruleset *ruleset_of(long version)
@@ -96,8 +101,6 @@ static void put_on_landlock(char *missing, size_t size)
         lacks(confine_landlock_lacks(version), reason, missing, size);
     }
 }
-
-enum { PAGE = 4096 };
 
 static int keep_token(const struct confine_image *image, struct failure *why)
 {

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 
 static struct talk talk_over(int client, int server)
@@ -90,6 +91,22 @@ void expect_time(struct talk (*make)(void), uint64_t (*measure)(struct talk *tal
     }
     ck_assert_uint_ge(took, least);
     ck_assert_uint_lt(took, limit);
+}
+
+uint64_t talk_silence(struct talk *talk,
+                      enum session_end (*serve)(struct stream *, const struct manners *),
+                      int limit_ms)
+{
+    uint64_t start = clock_ms();
+
+    limit_time(talk->server, SO_RCVTIMEO, limit_ms);
+    say(talk->client, "A", 1);
+    talk_run(talk, serve, &plain);
+    expect(talk->client, "A", 1);
+    expect_end(talk->client);
+    uint64_t took = clock_ms() - start;
+    ck_assert_int_eq(talk_end(talk), SESSION_IDLE);
+    return took;
 }
 
 void limit_time(int fd, int option, int milliseconds)

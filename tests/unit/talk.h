@@ -42,6 +42,12 @@ enum session_end talk_end(struct talk *talk);
 void expect_time(struct talk (*make)(void), uint64_t (*measure)(struct talk *talk), uint64_t least,
                  uint64_t limit);
 
+/* Sends one byte to this echo, which waits for `limit_ms` at most, has it back, and is silent until
+ * the server ends it for that. Returns how long all this took in milliseconds: for expect_time. */
+uint64_t talk_silence(struct talk *talk,
+                      enum session_end (*serve)(struct stream *, const struct manners *),
+                      int limit_ms);
+
 /* SO_RCVTIMEO, SO_SNDTIMEO of a descriptor in milliseconds. */
 void limit_time(int fd, int option, int milliseconds);
 

@@ -146,16 +146,7 @@ enum { LIMIT_MS = 100, REST_MS = 40 };
 
 static uint64_t be_silent(struct talk *talk)
 {
-    uint64_t start = clock_ms();
-
-    limit_time(talk->server, SO_RCVTIMEO, LIMIT_MS);
-    say(talk->client, "A", 1);
-    talk_serve(talk, "echo", &plain);
-    expect(talk->client, "A", 1);
-    expect_end(talk->client);
-    uint64_t took = clock_ms() - start;
-    ck_assert_int_eq(talk_end(talk), SESSION_IDLE);
-    return took;
+    return talk_silence(talk, handler_find("echo")->serve, LIMIT_MS);
 }
 
 START_TEST(a_silent_client_is_idle_when_its_time_is_up)
