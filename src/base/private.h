@@ -13,5 +13,8 @@ void *private_new(size_t size);
 /* `memory` may be NULL; `size` as in private_new. */
 void private_free(void *memory, size_t size);
 
+/* For any mapping of whole pages: children do not get it from now on. 0 or -errno. */
+int private_keep(const void *memory, size_t size);
+
 /* Children get it from now on, as a copy like all else. 0 or -errno. */
 int private_hand_on(void *memory, size_t size);

@@ -87,6 +87,9 @@ static int map_shared_parts(struct failure *why)
     if (listener->service == NULL)
         return failure_errno(why, EX_SOFTWARE, errno, "cannot map the service");
     close(HANDOVER_SERVICE);
+    /* Sessions have what they need of it in their plan; of a pool's processes each reads it. */
+    if (listener->service->process_model == PROCESS_MODEL_FORK)
+        private_keep(listener->service, listener->service->size);
     if (plan_sessions(why) < 0 ||
         board_attach(&listener->board, HANDOVER_CONTROL, HANDOVER_SESSIONS, why) < 0)
         return -1;
