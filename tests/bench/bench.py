@@ -21,13 +21,14 @@ sys.path.insert(0, os.path.join(SOURCE, "tests/system"))
 
 import plots
 from figures import (
+    MONITOR,
     SOURCES,
     STOLEN,
+    Slices,
     cpu_a_gigabyte,
     cpu_a_request,
     holding,
     in_turns,
-    kernel_seconds,
     load,
     memory_a_session,
     p50,
@@ -59,8 +60,8 @@ class Run:
         self.options, self.rows, self.plots, self.notes = options, [], {}, []
         self.turns = self.repeated = 0
 
-    def load(self, server, mode, *words, warm=True, **kind):
-        ms = self.options.seconds * 1000
+    def load(self, server, mode, *words, warm=True, long=False, **kind):
+        ms = self.options.seconds * (4000 if long else 1000)
         warmup = ["-w", f"{ms / 10:.0f}ms"] if warm else []
         return load(server, mode, "-d", f"{ms:.0f}ms", *warmup, *words, **kind)
 
@@ -81,11 +82,11 @@ class Run:
             subjects = {server.name: (lambda server=server: measure(server)) for server in running}
             return self.in_turns(rounds or self.options.rounds, subjects)
 
-    def conclude(self, comparison, unit, subject, other):
-        """A row of the table: the case's own words are put before it by `main`."""
+    def conclude(self, comparison, unit, subject, other, title=None):
+        """A row of the table: `main` puts the case's target before it, and its title for want of another."""
         low, high = comparison.spread(subject, other)
         self.rows.append(
-            (other, unit, comparison.median(subject), comparison.median(other),
+            (title, other, unit, comparison.median(subject), comparison.median(other),
              comparison.ratio(subject, other), low, high)
         )
 
@@ -212,47 +213,53 @@ def memory(run):
     run.conclude(comparison, "KiB", "forkechod", "bare fork")
 
 
+def rates_while_held(run, server, counts):
+    """Figures by names such as "100 held": rate, rate while the kernel's monitor of memory slept,
+    processor time of a request, and the monitor's share of a processor."""
+
+    def at(count):
+        def measure():
+            with holding(server, count):
+                with Slices() as slices:
+                    # One that keeps all waiting may do so for seconds.
+                    result = run.load(server, "crr", "-c", 8, long=True, may_fail=True)
+            return rate(result), slices.quiet_rate(), cpu_a_request(result), slices.monitor_share()
+        return measure
+
+    with server:
+        turns = run.in_turns(run.few_rounds(2), {f"{count} held": at(count) for count in counts})
+    return map(turns.part, range(4))
+
+
+MONITORED = ("{name}, the thread of a monitor of memory in this kernel (DAMON), took {many:.2f} of a processor "
+             "while {count} connections were held ({few:.2f} with few). It goes through the mappings of each page in all "
+             "processes, and holds the lock meanwhile without which none of them can fork or end")
+
+
 @case("held", "a connection a request while many are held, against 100 held", "≥ 0.85")
 def held(run):
     counts = [100]
     while counts[-1] * 10 <= run.options.held:
         counts.append(counts[-1] * 10)
     counts += [run.options.held] if counts[-1] < run.options.held else []
+    few, many = f"{counts[0]} held", f"{counts[-1]} held"
 
-    def at(server, count):
-        def measure():
-            with holding(server, count):
-                before, begin = kernel_seconds(), time.monotonic()
-                # A kernel that goes through ten thousand processes may keep all waiting for a whole turn.
-                result = run.load(server, "crr", "-c", 8, may_fail=True)
-                took, after = time.monotonic() - begin, kernel_seconds()
-            if server.name == "forkechod":
-                costs.setdefault(count, []).append(cpu_a_request(result))
-                for name, seconds in after.items():
-                    kernel.setdefault((name, count), []).append((seconds - before[name]) / took)
-            return rate(result)
-        return measure
-
-    series, costs, kernel = {}, {}, {}
-    for make in (lambda: Forkechod(**MANY), lambda: bare("fork")):
-        with make() as server:
-            names = {f"{count} held": at(server, count) for count in counts}
-            comparison = run.in_turns(run.few_rounds(2), names)
-        series[server.name] = [(count, comparison.median(f"{count} held")) for count in counts]
-        if server.name == "forkechod":
-            run.conclude(comparison, "requests/s", f"{counts[-1]} held", "100 held")
-    few, many = counts[0], counts[-1]
-    ratio = statistics.median(costs[many]) / statistics.median(costs[few])
-    note = (f"With {many} held connections, a request costs forkechod {ratio:.2f} × the processor time "
-            f"that it costs with {few}")
-    for (name, count), shares in kernel.items():
-        share, before = statistics.median(shares), statistics.median(kernel[name, few])
-        if count == many and share > before + 0.1:
-            note += (f"; {name}, a thread of the kernel's, took {share:.2f} of a processor beside it "
-                     f"({before:.2f} with {few})")
-    run.notes.append(note)
+    bare_whole, *_ = rates_while_held(run, bare("fork"), counts)
+    whole, quiet, cpu, monitor = rates_while_held(run, Forkechod(**MANY), counts)
+    run.conclude(whole, "requests/s", many, few)
+    if monitor.median(many) > 0.01:
+        run.conclude(quiet, "requests/s", many, few, "the same while the kernel's monitor of memory sleeps")
+        run.notes.append(MONITORED.format(
+            name=MONITOR, count=counts[-1], many=monitor.median(many), few=monitor.median(few)))
+    run.notes.append(
+        f"With {many}, a request costs forkechod {cpu.ratio(many, few):.2f} × the processor time that it costs "
+        f"with {few}, and it answers {whole.median(many) / bare_whole.median(many):.1f} × the requests that the "
+        "bare fork loop answers then")
+    series = {"forkechod": whole, "bare fork": bare_whole}
     run.plots["held"] = plots.lines(
-        "Connections a second while others are held", series, "connections held", "requests/s")
+        "Connections a second while others are held",
+        {name: [(count, figures.median(f"{count} held")) for count in counts] for name, figures in series.items()},
+        "connections held", "requests/s")
 
 
 def refusing(run, held=0, **keys):
@@ -283,10 +290,12 @@ HEAD = """# Benchmarks
 
 Written by `make bench` on {date}: {cpus} processors, Linux {kernel}, {libc}; client and server on the same
 machine, over the loopback, {rounds} rounds of {seconds} s in turns (A B A B …), a fifth of them for
-memory, half of them with held connections. Absolute figures are this machine's; what counts are the ratios of the medians. Beside each stands the lowest and the highest ratio
+memory, half of them, each four times as long, with held connections. Absolute figures are this machine's;
+what counts are the ratios of the medians. Beside each stands the lowest and the highest ratio
 of a single round. forkechod runs with its sandbox, its board, process titles and the limits that it
 ships, but where connections are held `instances` and `per_source` are raised; clients come from {sources} addresses in
-turn. The plain loops are in `tests/bench/`. Every byte that came back was compared.
+turn. The plain loops are in `tests/bench/`; they and the daemon run from copies, as they would be installed.
+Every byte that came back was compared.
 
 | case | against | wanted | ratio | lowest–highest | forkechod | the other | |
 |---|---|---|---|---|---|---|---|
@@ -351,7 +360,7 @@ def main():
         print(f"==== {name}: {title}", flush=True)
         before = len(run.rows)
         measure(run)
-        run.rows[before:] = [(title, target, row) for row in run.rows[before:]]
+        run.rows[before:] = [(own or title, target, row) for own, *row in run.rows[before:]]
         for _, _, (other, unit, own, others, ratio, low, high) in run.rows[before:]:
             print(f"{ratio:.2f} × {other} ({low:.2f}–{high:.2f}), wanted {target or 'nothing'}: "
                   f"{plots.number(own)} and {plots.number(others)} {unit}", flush=True)

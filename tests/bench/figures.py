@@ -3,10 +3,10 @@
 import collections
 import contextlib
 import json
-import re
 import signal
 import statistics
 import subprocess
+import threading
 import time
 
 import processes
@@ -14,15 +14,9 @@ from servers import FORKECHO
 
 KTHREADD = 2
 SOURCES = 250  # addresses that clients come from
+MONITOR = "kdamond"  # the kernel's thread that monitors memory (DAMON), where that is set up
+SLICE = 0.02  # s
 STOLEN = 0.02  # of the processors: what a virtual machine's host may take during a turn
-
-
-def kernel_seconds():
-    """Processor time of the kernel's threads, by what they are for."""
-    found = collections.Counter()
-    for thread in processes.descendants(KTHREADD):
-        found[re.split("[./:]", thread.comm)[0]] += processes.cpu_seconds(thread.pid)
-    return found
 
 
 def processor_times():
@@ -31,6 +25,58 @@ def processor_times():
     with open("/proc/stat", encoding="ascii") as file:
         times = [int(word) for word in file.readline().split()[1:9]]
     return sum(times), times[7]
+
+
+class Slices(threading.Thread):
+    """Beside a load, looks every SLICE seconds at how many clients have come, and at how long the
+    kernel's MONITOR has run or wanted to: it goes through the mappings of each page in all
+    processes, and whoever forks or ends waits for it meanwhile."""
+
+    def __enter__(self):
+        self.monitors = [thread.pid for thread in processes.descendants(KTHREADD)
+                         if thread.comm.startswith(MONITOR)]
+        self.looks, self.over = [], threading.Event()
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+    def run(self):
+        while not self.over.wait(SLICE):
+            self.looks.append((time.monotonic(), self.clients(), self.monitored()))
+
+    @staticmethod
+    def clients():
+        with open("/proc/net/snmp", encoding="ascii") as file:
+            names, values = [line.split() for line in file if line.startswith("Tcp:")]
+        return int(values[names.index("PassiveOpens")])
+
+    def monitored(self):
+        total = 0
+        for thread in self.monitors:
+            with open(f"/proc/{thread}/schedstat", encoding="ascii") as file:
+                total += sum(map(int, file.read().split()[:2]))
+        return total / 1e9
+
+    def monitor_share(self):
+        """Of a processor."""
+        first, last = self.looks[0], self.looks[-1]
+        return (last[2] - first[2]) / (last[0] - first[0])
+
+    def quiet_rate(self):
+        """Clients a second in the slices in which, and beside which, the monitor slept; None if they
+        are too few. Those before the first client, and after the last, are of no load."""
+        steps = [tuple(b - a for a, b in zip(*pair)) for pair in zip(self.looks, self.looks[1:])]
+        busy = [at for at, (_, clients, _) in enumerate(steps) if clients > 0]
+        steps = steps[busy[0] + 1:busy[-1]] if busy else []
+        still = [monitored < 0.01 * SLICE for _, _, monitored in steps]
+        quiet = [steps[at] for at in range(1, len(steps) - 1) if all(still[at - 1:at + 2])]
+        if len(quiet) < 5:
+            return None
+        seconds, clients, _ = map(sum, zip(*quiet))
+        return clients / seconds
 
 
 def load(server, mode, *options, may_fail=False):
@@ -111,6 +157,16 @@ class Comparison:
     def __init__(self, names):
         self.values = {name: [] for name in names}
         self.repeated = 0
+
+    def part(self, index):
+        """Of figures that are tuples, one each; turns that lack it are left out."""
+        part = Comparison(self.values)
+        for turn in zip(*self.values.values()):
+            values = [figures[index] for figures in turn]
+            for name, value in zip(self.values, values):
+                if None not in values:
+                    part.values[name].append(value)
+        return part
 
     def median(self, name):
         return statistics.median(self.values[name])
