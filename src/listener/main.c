@@ -88,8 +88,11 @@ static int map_shared_parts(struct failure *why)
         return failure_errno(why, EX_SOFTWARE, errno, "cannot map the service");
     close(HANDOVER_SERVICE);
     /* Sessions have what they need of it in their plan; of a pool's processes each reads it. */
-    if (listener->service->process_model == PROCESS_MODEL_FORK)
-        private_keep(listener->service, listener->service->size);
+    int error = listener->service->process_model == PROCESS_MODEL_FORK
+                    ? private_keep(listener->service, listener->service->size)
+                    : 0;
+    if (error < 0)
+        return failure_errno(why, EX_OSERR, -error, "cannot keep the service from sessions");
     if (plan_sessions(why) < 0 ||
         board_attach(&listener->board, HANDOVER_CONTROL, HANDOVER_SESSIONS, why) < 0)
         return -1;
