@@ -20,7 +20,7 @@ enum session_end echo_serve(struct stream *stream, const struct manners *manners
             room = sizeof large;
         }
         bulky = size >= BULKY ? bulky + 1 : 0;
-        if (bulky == BULKY_READS && stream_use_pipe(stream))
+        if (bulky == BULKY_READS && buffer != NULL && stream_use_pipe(stream))
             buffer = NULL;
     }
     return stream->end;

@@ -1,6 +1,7 @@
 /* Echo in bulk, which goes through a pipe (stream_use_pipe), is an echo like any other. */
 #include "test-service.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -124,13 +125,51 @@ START_TEST(an_urgent_byte_neither_stops_the_echo_nor_keeps_the_processor_busy)
 }
 END_TEST
 
+static int descriptors(pid_t pid)
+{
+    char path[32];
+    int count = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    DIR *directory = opendir(path);
+    ck_assert_ptr_nonnull(directory);
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count;
+}
+
+START_TEST(one_pipe_is_enough_for_a_stream_that_falters)
+{
+    struct talk talk = talk_unix();
+
+    talk_serve(&talk, "echo", &plain);
+    fill(bulk, sizeof bulk);
+    say(talk.client, bulk, 1);
+    expect(talk.client, bulk, 1);
+    int without = descriptors(talk.pid);
+    for (int round = 0; round < 3; round++) {
+        for (size_t at = 0; at < sizeof bulk; at += PIECE) {
+            say(talk.client, bulk + at, PIECE);
+            expect(talk.client, bulk + at, PIECE);
+        }
+        say(talk.client, bulk, 1);
+        expect(talk.client, bulk, 1);
+        ck_assert_int_eq(descriptors(talk.pid), without + 2);
+    }
+    ck_assert_int_eq(talk_end(&talk), SESSION_CLOSED);
+}
+END_TEST
+
 static enum session_end echo_without_descriptors(struct stream *stream,
                                                  const struct manners *manners)
 {
     struct rlimit none = { (rlim_t)stream->in + 1, (rlim_t)stream->in + 1 };
 
     setrlimit(RLIMIT_NOFILE, &none);
-    return echo_serve(stream, manners);
+    while (dup(stream->in) >= 0)
+        continue;
+    return stream_use_pipe(stream) ? SESSION_SYSTEM : echo_serve(stream, manners);
 }
 
 START_TEST(without_a_pipe_it_is_an_echo_still)
@@ -154,6 +193,7 @@ TCase *bulk_cases(void)
     tcase_add_test(tcase, silence_is_idle_when_its_time_is_up);
     tcase_add_test(tcase, who_takes_no_byte_is_given_up);
     tcase_add_test(tcase, an_urgent_byte_neither_stops_the_echo_nor_keeps_the_processor_busy);
+    tcase_add_test(tcase, one_pipe_is_enough_for_a_stream_that_falters);
     tcase_add_test(tcase, without_a_pipe_it_is_an_echo_still);
     return tcase;
 }
