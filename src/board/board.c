@@ -8,6 +8,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/private.h"
+
 enum { LINE = 64, PAGE = 4096, SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL };
 
 static const char *const cause_words[] = {
@@ -172,8 +174,9 @@ int board_attach(struct board *board, int control_fd, int sessions_fd, struct fa
     if (attach(board, control_fd, sessions_fd, PROT_READ | PROT_WRITE, why) < 0)
         return -1;
     /* Sessions must not even have it mapped: they talk to clients. */
-    if (madvise(board->control, board->control_size, MADV_DONTFORK) < 0)
-        return failure_errno(why, EX_OSERR, errno, "cannot keep the board from sessions");
+    int error = private_keep(board->control, board->control_size);
+    if (error < 0)
+        return failure_errno(why, EX_OSERR, -error, "cannot keep the board from sessions");
     return 0;
 }
 
