@@ -84,7 +84,7 @@ def complaints(text):
         if not lines[0].startswith("Open "):
             yield "\n".join(lines)
             continue
-        if "inherited" in lines[1] or any(map(OWN.search, lines[2:5])):
+        if "inherited" in lines[1] or any(map(OWN.search, lines[2:4])):
             continue
         functions = re.findall(r"(?:at|by) 0x[0-9A-F]+: (\w+) ", "\n".join(lines))
         known = next((name for name in functions if name in OPEN_AT_END), None)
