@@ -4,7 +4,7 @@ import re
 import statistics
 
 from harness import IS_ROOT
-from processes import descriptors, status
+from processes import descriptors, mappings, status
 
 # Measure → what it may have grown by at the end: KiB and numbers. Memory is that of the process
 # alone; pages of files and of the board come and go with the machine's. In a short bath the first
@@ -22,8 +22,7 @@ def measure(pid):
     found = {"memory": int(facts["RssAnon"].split()[0]), "resident": int(facts["VmRSS"].split()[0])}
     if IS_ROOT:
         found["descriptors"] = len(descriptors(pid))
-        with open(f"/proc/{pid}/maps", encoding="ascii") as file:
-            found["mappings"] = len(file.readlines())
+        found["mappings"] = len(mappings(pid))
     return found
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 from pathlib import Path
 
 from clients import asks, connect, exchange
@@ -123,36 +122,6 @@ def price_of_a_session():
         share = max(one["Pss"] for one in found)
         note(f"{private} KiB of its own, {share} KiB with its share")
         assert private <= 64 and share <= 256, (private, share)
-
-
-def shared_memory(pid):
-    """The names of what is mapped of memfds."""
-    with open(f"/proc/{pid}/maps", encoding="ascii") as file:
-        return sorted(set(re.findall(r"/memfd:(\S+)", file.read())))
-
-
-@case("a session has none of its service's settings mapped, a pool's process has; neither has the board's control part")
-def maps_of_a_session():
-    with Daemon() as daemon:
-        fork, pool = free_port(), free_port()
-        daemon.configure(
-            {
-                "fork": {"listen": f"127.0.0.1:{fork}", **daemon.visible()},
-                "pool": {"listen": f"127.0.0.1:{pool}", "process_model": "prefork", **daemon.visible()},
-            }
-        )
-        daemon.start()
-        found = {}
-        for port in (fork, pool):
-            with connect(port) as client:
-                assert asks(client, b"hello") == b"hello"
-                (pid,) = daemon.wait_sessions(1)
-                found[port] = shared_memory(pid)
-            daemon.wait_sessions(0)
-        assert found[fork] == ["forkechod-sessions"], found
-        assert found[pool] == ["forkechod-service", "forkechod-sessions"], found
-        daemon.check()
-        daemon.stop()
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 import grp
 import os
 import pwd
+import re
 import signal
 import subprocess
 
 from clients import asks, connect, exchange, is_refused
 from harness import IS_ROOT, SANITIZED, SERVING_USER, Daemon, forkechod, free_port, ordinary
-from processes import daemon_processes, descriptors, reap_orphans, status, wait_until
+from processes import daemon_processes, descriptors, mappings, reap_orphans, status, wait_until
 from tap import Skip, case, covers, run
 
 # Of capabilities(7).
@@ -260,21 +261,23 @@ def no_port_is_kept():
             assert asks(client, b"still here") == b"still here"
 
 
-def mappings(pid):
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
-        return file.read()
+def shared_memory(pid):
+    """The memfds that it has mapped."""
+    return set(re.findall(r"/memfd:(\S+)", "".join(mappings(pid))))
 
 
-@case("a session cannot write what decides: the control half of the board is not in its memory")
+@case("a session cannot write what decides: it shares its half of the board alone, a pool's process its settings too")
 def board_is_protected():
     with Daemon() as daemon:
-        (port,) = serve(daemon, {"echo": daemon.visible()})
-        with connect(port) as client:
-            assert asks(client, b"hello") == b"hello"
-            assert "forkechod-control" in mappings(daemon.listener())
-            (session,) = daemon.sessions()
-            assert "forkechod-control" not in mappings(session), mappings(session)
-            assert "forkechod-sessions" in mappings(session), mappings(session)
+        pool = {"process_model": "prefork", **daemon.visible()}
+        ports = serve(daemon, {"echo": daemon.visible(), "pool": pool})
+        for service, port, more in zip(("echo", "pool"), ports, (set(), {"forkechod-service"})):
+            assert "forkechod-control" in shared_memory(daemon.listener(service))
+            with connect(port) as client:
+                assert asks(client, b"hello") == b"hello"
+                (session,) = daemon.wait_sessions(1, service)
+                found = shared_memory(session)
+                assert found == {"forkechod-sessions"} | more, found
 
 
 # In a build with sanitizers the leak check has to look into it.

@@ -99,6 +99,12 @@ def descriptors(pid):
     return found
 
 
+def mappings(pid):
+    """/proc/PID/maps, by lines."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+        return file.readlines()
+
+
 def has_client(pid):
     """Whether the process has a connection in hand; yes, where one may not look."""
     try:

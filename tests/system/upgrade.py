@@ -14,7 +14,7 @@ import harness
 from clients import Load, asks, connect, exchange, is_refused
 from harness import BUILD, FORKECHOD, IS_ROOT, Daemon, free_port, said_otherwise
 from models import case_of_both
-from processes import daemon_processes, descendants, descriptors, wait_until
+from processes import daemon_processes, descendants, descriptors, mappings, wait_until
 from tap import case, covers, note, run, scaled
 
 STRANGER = os.path.join(BUILD, "tests/system/stranger")
@@ -63,11 +63,8 @@ def upgrade(daemon):
     assert (status, said_otherwise(text)) == (0, "upgraded\n"), (status, text)
 
 
-def mappings(pid):
-    if not IS_ROOT:
-        return 0
-    with open(f"/proc/{pid}/maps", encoding="ascii") as file:
-        return len(file.readlines())
+def mapped(pid):
+    return len(mappings(pid)) if IS_ROOT else 0
 
 
 def what_it_holds(daemon):
@@ -130,7 +127,7 @@ def hundred():
         daemon.configure({"echo": on(port, instances=1000)})
         daemon.start()
         pid, begin = daemon.pid, time.monotonic()
-        held, mapped = what_it_holds(daemon), mappings(pid)
+        held, maps = what_it_holds(daemon), mapped(pid)
         talker = Talker(port, 50)
         talker.start()
         with Load("steady", port, 4) as load:
@@ -154,7 +151,7 @@ def hundred():
         assert what_it_holds(daemon) == held, (what_it_holds(daemon), held)
         assert daemon.control("check")[0] == 0, daemon.control("check")
         # One that each upgrade left would be a hundred; sanitizers map some as they like.
-        assert mappings(pid) < mapped + 50, (mappings(pid), mapped)
+        assert mapped(pid) < maps + 50, (mapped(pid), maps)
 
 
 def send_storm(daemon, port, seconds, each_turn):
