@@ -163,8 +163,8 @@ class Comparison:
         part = Comparison(self.values)
         for turn in zip(*self.values.values()):
             values = [figures[index] for figures in turn]
-            for name, value in zip(self.values, values):
-                if None not in values:
+            if None not in values:
+                for name, value in zip(self.values, values):
                     part.values[name].append(value)
         return part
 

@@ -124,7 +124,6 @@ class Forkechod(Server):
         self.lines, self.keys = lines, keys
 
     def __enter__(self):
-        os.environ["FORKECHOD_LISTENER"] = installed("src/listener/listener")
         self.daemon = Daemon()
         level = "info" if self.lines else "notice"
         self.daemon.write(
@@ -132,7 +131,8 @@ class Forkechod(Server):
             + section("service echo", dict({"listen": f"127.0.0.1:{self.port}"}, **self.keys))
         )
         with open(self.daemon.path("log"), "wb") as log:
-            self.daemon.start(stderr=log)
+            listener = installed("src/listener/listener")
+            self.daemon.start(stderr=log, env=dict(os.environ, FORKECHOD_LISTENER=listener))
         self.root = self.daemon.pid
         return self
 
