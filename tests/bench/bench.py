@@ -33,7 +33,7 @@ from figures import (
     rate,
     refused_rate,
 )
-from harness import BUILD
+from programs import BUILD
 from servers import POOL, Forkechod, bare, bare_pool, peers
 
 MANY = {"instances": 20000, "per_source": 1000}

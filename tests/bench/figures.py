@@ -1,6 +1,5 @@
 """Measuring: loads on servers, in turns, and what their figures say of each other."""
 
-import collections
 import contextlib
 import json
 import signal
@@ -10,7 +9,7 @@ import threading
 import time
 
 import processes
-from servers import FORKECHO
+from programs import FORKECHO
 
 KTHREADD = 2
 SOURCES = 250  # addresses that clients come from

@@ -10,9 +10,9 @@ import tempfile
 import time
 
 import processes
-from harness import BUILD, IS_ROOT, Daemon, free_port, section
+from harness import IS_ROOT, Daemon, free_port, section
+from programs import BUILD
 
-FORKECHO = os.path.join(BUILD, "src/client/forkecho")
 POOL = 8
 
 _directory = tempfile.TemporaryDirectory(prefix="forkechod-bench-")

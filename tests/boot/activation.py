@@ -4,7 +4,7 @@ import re
 
 from machine import Machine, wait_until
 from handlers import ask, services
-from clients import asks, connect, exchange, is_refused, read_to_end
+from clients import asks, connect, exchange, read_to_end
 from processes import status
 from tap import case, covers, run
 

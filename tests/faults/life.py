@@ -23,10 +23,11 @@ sys.path.insert(1, os.path.join(os.path.dirname(sys.path[0]), "system"))
 from clients import read_to_end  # noqa: E402
 from doors import exchange  # noqa: E402
 from gate import Gate  # noqa: E402
-from harness import BUILD, LINE, QUIET_LEVELS, SERVING_USER, free_port, section  # noqa: E402
+from harness import LINE, QUIET_LEVELS, SERVING_USER, free_port, section  # noqa: E402
 from lines import Lines, Told  # noqa: E402
 from manager import listening, passing  # noqa: E402
 from processes import wait_exit  # noqa: E402
+from programs import BUILD, WITH_SYSTEMD  # noqa: E402
 from sinks import wrapper  # noqa: E402
 from tap import Skip, scaled  # noqa: E402
 
@@ -124,9 +125,8 @@ class Life:
 
     def _manage(self, stack):
         """A service manager: it passes a socket, listens, and wants to hear of the watchdog."""
-        with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as file:
-            if "#define HAVE_SYSTEMD" not in file.read():
-                raise Skip("it is built without systemd")
+        if not WITH_SYSTEMD:
+            raise Skip("it is built without systemd")
         self.told = stack.enter_context(contextlib.closing(Told(self.path("notify"))))
         passed = stack.enter_context(listening(self.places["systemd:web"]))
         return passing({"web": [passed]}, self.told, WATCHDOG_USEC="60000000", WATCHDOG_PID="own")

@@ -15,8 +15,9 @@ import harness
 from crowd import Crowd
 from faults import PROVOKED, Patient
 from figures import LONG, Course, sample
-from harness import FORKECHOD, IS_ROOT, Daemon
+from harness import IS_ROOT, Daemon
 from processes import descriptors
+from programs import FORKECHOD
 from sinks import Sink, wrapper
 from tap import Skip, note
 

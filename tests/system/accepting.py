@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 
-from clients import Load, asks, connect, exchange
+from clients import Load, connect, exchange
 from harness import Daemon, free_port
 from processes import status, wait_until
 from tap import Skip, case, covers, expect_time, note, run, scaled

@@ -4,8 +4,9 @@ import os
 import time
 
 from clients import asks, connect, exchange, read_exactly, read_to_end
-from harness import SOURCE, Daemon, free_port
+from harness import Daemon, free_port
 from processes import wait_until
+from programs import SOURCE
 from tap import case, covers, expect_time, run, scaled
 
 

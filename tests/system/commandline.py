@@ -6,8 +6,9 @@ import signal
 import subprocess
 
 from clients import asks, connect, exchange, is_refused
-from harness import FORKECHOD, IS_ROOT, SERVING_USER, SOURCE, Daemon, forkechod, free_port
+from harness import IS_ROOT, SERVING_USER, Daemon, forkechod, free_port
 from processes import daemon_processes, wait_until
+from programs import FORKECHOD, SOURCE
 from tap import case, run, scaled
 
 USER = ["-o", f"daemon.user={SERVING_USER}"] if IS_ROOT else []

@@ -6,14 +6,14 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import time
 
 from clients import Load, asks, connect, connected, exchange, is_refused, read_to_end
-from harness import FORKECHOCTL, IS_ROOT, Daemon, free_port, ordinary
+from harness import IS_ROOT, Daemon, free_port, ordinary
 from manager import listening
 from processes import wait_until
+from programs import FORKECHOCTL
 from tap import Skip, case, covers, expect_time, note, run, scaled
 
 

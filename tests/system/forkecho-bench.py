@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import pty
 import re
 import resource
@@ -12,10 +11,10 @@ import subprocess
 import threading
 import time
 
-from harness import BUILD, Daemon, free_port, ordinary
+from harness import Daemon, free_port, ordinary
+from programs import FORKECHO, WRAPPER
 from tap import case, run, scaled
 
-FORKECHO = os.path.join(BUILD, "src/client/forkecho")
 
 
 # ---- servers that lie: each is what happens to one connection ----------------------------------
@@ -107,7 +106,7 @@ def listening(handler):
 
 def bench(*arguments, seconds=60, **popen):
     return subprocess.run(
-        [FORKECHO, "bench", *map(str, arguments)],
+        [*WRAPPER, FORKECHO, "bench", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=scaled(seconds),

@@ -12,9 +12,9 @@ import tempfile
 import threading
 import time
 
+from programs import FORKECHO, WRAPPER
 from tap import Skip, case, expect_time, run, scaled
 
-FORKECHO = os.path.join(os.environ.get("top_builddir", "."), "src/client/forkecho")
 ENVIRONMENT = dict(os.environ, LC_ALL="C.UTF-8", TERM="xterm", HOME="/nonexistent")
 
 
@@ -128,7 +128,7 @@ class Result:
 def forkecho(*arguments, input=b"", seconds=60):
     return Result(
         subprocess.run(
-            [FORKECHO, *arguments],
+            [*WRAPPER, FORKECHO, *arguments],
             input=input,
             capture_output=True,
             timeout=scaled(seconds),

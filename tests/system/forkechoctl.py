@@ -10,9 +10,8 @@ import tempfile
 import threading
 import time
 
+from programs import FORKECHOCTL, WRAPPER
 from tap import case, expect_time, run, scaled
-
-FORKECHOCTL = os.path.join(os.environ.get("top_builddir", "."), "src/ctl/forkechoctl")
 
 
 @contextlib.contextmanager
@@ -48,7 +47,7 @@ def daemon(*answer, before_reading=False, resting=0, holding=0):
 
 def forkechoctl(*arguments, **more):
     return subprocess.run(
-        [FORKECHOCTL, *arguments], capture_output=True, text=True, timeout=scaled(60), **more
+        [*WRAPPER, FORKECHOCTL, *arguments], capture_output=True, text=True, timeout=scaled(60), **more
     )
 
 

@@ -16,12 +16,10 @@ import os
 import pwd
 import re
 import select
-import shlex
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import termios
 import threading
@@ -35,22 +33,15 @@ from processes import (
     wait_exit,
     wait_until,
 )
+from programs import BUILD, FORKECHOCTL, FORKECHOD, SANITIZED, WRAPPER
 from tap import note, scaled
 
-SOURCE = os.environ.get("top_srcdir") or os.path.dirname(os.path.dirname(sys.path[0]))
-BUILD = os.environ.get("top_builddir") or os.getcwd()
-FORKECHOD = os.path.join(BUILD, "src/forkechod")
-FORKECHOCTL = os.path.join(BUILD, "src/ctl/forkechoctl")
 IS_ROOT = os.geteuid() == 0
-with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as file:
-    SANITIZED = "#define WITH_SANITIZERS" in file.read()
 # TEST_SANDBOX=off is for what cannot work under a filter: strace -e inject, valgrind, gcov.
 SANDBOX_OFF = os.environ.get("TEST_SANDBOX") == "off"
 _SANDBOX_WARNING = "sandbox: a session that is taken over"
 # Who serves clients: as root somebody else, as a user oneself.
 SERVING_USER = "nobody" if IS_ROOT else ""
-# For example: TEST_WRAPPER="valgrind --trace-children=yes --quiet"
-WRAPPER = shlex.split(os.environ.get("TEST_WRAPPER", ""))
 # Without a configuration there is the command line to leave the sandbox off.
 INETD = [*WRAPPER, FORKECHOD, "-i", *(["-o", "defaults.sandbox=off"] if SANDBOX_OFF else [])]
 

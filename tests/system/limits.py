@@ -11,16 +11,14 @@ import struct
 import time
 
 from clients import asks, connect, connected, exchange, read_to_end
-from harness import BUILD, Daemon, free_port
+from harness import Daemon, free_port
 from manager import listening, passing
 from models import case_of_both
 from processes import wait_until
+from programs import WITH_SYSTEMD
 from tap import Skip, case, covers, expect_time, run, scaled
 
 BUSY = b"busy, come back later\r\n"
-
-with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as file:
-    HAVE_SYSTEMD = "#define HAVE_SYSTEMD" in file.read()
 
 
 def serve(daemon, where="127.0.0.1", options=None, **keys):
@@ -139,7 +137,7 @@ def list_in_a_file():
 @covers("F12")
 @case_of_both("on a socket for both families, lists and limits know an IPv4 client as one of IPv4")
 def mapped():
-    if not HAVE_SYSTEMD:
+    if not WITH_SYSTEMD:
         raise Skip("only a socket unit makes a socket for both families")
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = free_port()
@@ -420,7 +418,7 @@ def early_clients():
 
 @case_of_both("who connected to a passed socket before the daemon started has its time limits too")
 def earliest_client():
-    if not HAVE_SYSTEMD:
+    if not WITH_SYSTEMD:
         raise Skip("built without socket activation")
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = free_port()

@@ -1,5 +1,5 @@
 # System tests: the real programs, in a directory of their own, on free ports, as any user.
-EXTRA_DIST += tests/system/tap.py tests/system/harness.py tests/system/clients.py \
+EXTRA_DIST += tests/system/tap.py tests/system/harness.py tests/system/programs.py tests/system/clients.py \
 	tests/system/processes.py tests/system/manager.py tests/system/shown.py tests/system/sinks.py \
 	tests/system/crowd.py tests/system/models.py tests/system/namespaces.py
 

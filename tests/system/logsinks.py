@@ -6,7 +6,8 @@ import signal
 import time
 
 from clients import Load, asks, connect, exchange, read_to_end
-from harness import SOURCE, Daemon, free_port
+from harness import Daemon, free_port
+from programs import SOURCE
 from sinks import LEVELS, Sink, wrapper
 from tap import case, covers, expect_time, note, run, scaled
 

@@ -16,8 +16,9 @@ import threading
 import time
 
 from clients import asks, connect, exchange
-from harness import FORKECHOCTL, Daemon, free_port
+from harness import Daemon, free_port
 from processes import wait_until
+from programs import FORKECHOCTL, WRAPPER
 from tap import case, expect_time, run, scaled
 
 
@@ -39,7 +40,7 @@ def ctl(daemon, *words, env=None):
     """Runs a reading command."""
     address = daemon if isinstance(daemon, str) else daemon.status
     return subprocess.run(
-        [FORKECHOCTL, words[0], "-S", address, *words[1:]],
+        [*WRAPPER, FORKECHOCTL, words[0], "-S", address, *words[1:]],
         capture_output=True,
         text=True,
         timeout=scaled(60),

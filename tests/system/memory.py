@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 from clients import asks, connect, exchange
-from harness import BUILD, IS_ROOT, Daemon, free_port
+from harness import IS_ROOT, Daemon, free_port
 from processes import wait_until
+from programs import BUILD, SANITIZED
 from tap import Skip, case, covers, note, run
 
 # The listener with a handler that eats what it gets (scribble.c).
@@ -14,9 +15,6 @@ GLUTTON = os.path.join(BUILD, "tests/system/listener-scribbling")
 GROUPS = Path("/sys/fs/cgroup")
 LIMIT = 48 << 20  # less than the glutton can eat
 ROUNDS = 10
-
-with open(os.path.join(BUILD, "config.h"), encoding="utf-8") as config:
-    SANITIZERS = "#define WITH_SANITIZERS 1" in config.read()
 
 
 def make_group(name):
@@ -42,7 +40,7 @@ def confined():
     """What starts a daemon that has LIMIT bytes, with all of its processes."""
     if not IS_ROOT:
         raise Skip("only root can make a control group")
-    if SANITIZERS:
+    if SANITIZED:
         raise Skip("with sanitizers no process is content with so little")
     group = make_group(f"forkechod-test-{os.getpid()}")
     if not group:
@@ -106,7 +104,7 @@ def memory(pid):
 @covers("F25")
 @case("a session that waits has at most 64 KiB of its own, and 256 KiB with its share of the rest")
 def price_of_a_session():
-    if SANITIZERS:
+    if SANITIZED:
         raise Skip("with sanitizers every process has much more of its own")
     with Daemon() as daemon, contextlib.ExitStack() as crowd:
         port = free_port()

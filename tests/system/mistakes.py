@@ -6,8 +6,9 @@ import socket
 import time
 
 from clients import exchange
-from harness import SOURCE, Daemon, forkechod, free_port, ordinary
+from harness import Daemon, forkechod, free_port, ordinary
 from processes import reap_orphans, wait_until
+from programs import SOURCE
 from tap import case, covers, expect_time, run, scaled
 
 EX_OSERR, EX_CONFIG = 71, 78

@@ -12,8 +12,9 @@ import subprocess
 import time
 
 from clients import asks, connect
-from harness import FORKECHOD, IS_ROOT, Daemon, free_port, limit_descriptors
+from harness import IS_ROOT, Daemon, free_port, limit_descriptors
 from processes import daemon_processes, reap_orphans, wait_until
+from programs import FORKECHOD
 from tap import case, covers, expect_time, note, run, scaled
 
 MOMENTS = int(os.environ.get("TEST_MOMENTS", "100"))

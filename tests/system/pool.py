@@ -21,12 +21,12 @@ from clients import (
     is_refused,
     read_to_end,
 )
-from harness import BUILD, SOURCE, Daemon, free_port, section
+from harness import Daemon, free_port, section
 from processes import status, wait_exit, wait_until
+from programs import FORKECHO, SOURCE
 from shown import Shown
 from tap import case, covers, note, run, scaled
 
-FORKECHO = os.path.join(BUILD, "src/client/forkecho")
 KILLED = "session error: echo .*: died by a signal"
 DIED = "worker died: service echo"
 

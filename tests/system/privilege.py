@@ -8,8 +8,9 @@ import signal
 import subprocess
 
 from clients import asks, connect, exchange, is_refused
-from harness import IS_ROOT, SANITIZED, SERVING_USER, Daemon, forkechod, free_port, ordinary
+from harness import IS_ROOT, SERVING_USER, Daemon, forkechod, free_port, ordinary
 from processes import daemon_processes, descriptors, mappings, reap_orphans, status, wait_until
+from programs import SANITIZED
 from tap import Skip, case, covers, run
 
 # Of capabilities(7).

@@ -11,15 +11,9 @@ import socket
 import termios
 
 from clients import asks, connect, exchange, is_refused, read_to_end
-from harness import (
-    BUILD,
-    IS_ROOT,
-    SANDBOX_OFF,
-    SANITIZED,
-    Daemon,
-    free_port,
-)
+from harness import IS_ROOT, SANDBOX_OFF, Daemon, free_port
 from processes import status, wait_until
+from programs import BUILD, SANITIZED
 from tap import Skip, case, covers, run
 
 VIOLATOR = os.path.join(BUILD, "tests/system/listener-violating")

@@ -4,8 +4,9 @@ import os
 import time
 
 from clients import asks, connect, exchange, read_exactly
-from harness import BUILD, Daemon, free_port
+from harness import Daemon, free_port
 from processes import wait_until
+from programs import BUILD
 from shown import Shown
 from tap import case, covers, expect_time, run, scaled
 

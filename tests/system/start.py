@@ -13,7 +13,7 @@ import subprocess
 import time
 
 from clients import asks, connect, exchange, is_refused
-from harness import FORKECHOD, IS_ROOT, Daemon, forkechod, free_port, ordinary
+from harness import IS_ROOT, Daemon, forkechod, free_port, ordinary
 from processes import (
     NAME,
     daemon_processes,
@@ -23,6 +23,7 @@ from processes import (
     wait_exit,
     wait_until,
 )
+from programs import FORKECHOD
 from tap import Skip, case, covers, expect_time, run, scaled
 
 EX_OSERR, EX_NOPERM, EX_CONFIG = 71, 77, 78

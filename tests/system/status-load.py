@@ -12,8 +12,9 @@ import threading
 import time
 
 from clients import Load, asks, connect
-from harness import FORKECHOCTL, Daemon, free_port
+from harness import Daemon, free_port
 from processes import wait_until
+from programs import FORKECHOCTL
 from shown import OverUnix, Shown, sample
 from tap import Skip, case, note, run, scaled
 

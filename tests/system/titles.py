@@ -5,8 +5,9 @@ import re
 import subprocess
 
 from clients import asks, connect
-from harness import SOURCE, Daemon, free_port
+from harness import Daemon, free_port
 from processes import wait_until
+from programs import SOURCE
 from tap import case, run
 
 COMMAND = "ps --forest --no-headers -o args --pid"

@@ -12,9 +12,10 @@ import time
 
 import harness
 from clients import Load, asks, connect, exchange, is_refused
-from harness import BUILD, FORKECHOD, IS_ROOT, Daemon, free_port, said_otherwise
+from harness import IS_ROOT, Daemon, free_port, said_otherwise
 from models import case_of_both
 from processes import daemon_processes, descendants, descriptors, mappings, wait_until
+from programs import BUILD, FORKECHOD
 from tap import case, covers, note, run, scaled
 
 STRANGER = os.path.join(BUILD, "tests/system/stranger")
