@@ -42,8 +42,9 @@ SANDBOX_OFF = os.environ.get("TEST_SANDBOX") == "off"
 _SANDBOX_WARNING = "sandbox: a session that is taken over"
 # Who serves clients: as root somebody else, as a user oneself.
 SERVING_USER = "nobody" if IS_ROOT else ""
-# Without a configuration there is the command line to leave the sandbox off.
-INETD = [*WRAPPER, FORKECHOD, "-i", *(["-o", "defaults.sandbox=off"] if SANDBOX_OFF else [])]
+# On the command line it holds for files of every kind, and after each reload.
+SANDBOX_OPTIONS = ["-o", "defaults.sandbox=off"] if SANDBOX_OFF else []
+INETD = [*WRAPPER, FORKECHOD, "-i", *SANDBOX_OPTIONS]
 
 LINE = re.compile(r"forkechod: (emerg|alert|crit|err|warning|notice|info|debug): ")
 QUIET_LEVELS = ("notice", "info", "debug")
@@ -173,7 +174,7 @@ class Daemon:
         self.pid = None
         self.log = None
         self.output = ""
-        self._announced = []
+        self._announced = [_SANDBOX_WARNING] if SANDBOX_OFF else []
         self._mark = 0
 
     def path(self, name):
@@ -195,12 +196,12 @@ class Daemon:
     def configure(self, services, daemon=None, defaults=None):
         """Writes the file from dictionaries of keys; `services` by name."""
         text = section("daemon", dict(self.own_options(), **(daemon or {})))
-        preset = {"per_source": 0, **self.sandbox(), **self.defaults}
+        preset = {"per_source": 0, **self.defaults}
         text += section("defaults", {**preset, **(defaults or {})})
         text += "".join(section(f"service {name}", keys) for name, keys in services.items())
         self.write(text)
 
-    def sandbox(self, off=SANDBOX_OFF):
+    def sandbox(self, off):
         """Keys that leave the sandbox off, if it is to be."""
         if not off:
             return {}
@@ -223,7 +224,7 @@ class Daemon:
         """Starts it in the foreground and returns at once."""
         read_end, write_end = os.pipe()
         self.command = subprocess.Popen(
-            [*wrapper, *WRAPPER, FORKECHOD, "-c", self.file, "-F", "-1", *options],
+            [*wrapper, *WRAPPER, FORKECHOD, "-c", self.file, "-F", "-1", *SANDBOX_OPTIONS, *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=popen.pop("stderr", write_end),
@@ -248,7 +249,7 @@ class Daemon:
 
     def detach(self, *options, wrapper=(), **run):
         """Starts it as a service is started: the command returns, the daemon goes on."""
-        done = forkechod("-c", self.file, "-1", *options, wrapper=wrapper, **run)
+        done = forkechod("-c", self.file, "-1", *SANDBOX_OPTIONS, *options, wrapper=wrapper, **run)
         assert done.returncode == 0, (done.returncode, done.stderr)
         self.output = done.stdout
         self.pid = self.written_pid()

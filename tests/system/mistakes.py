@@ -6,7 +6,7 @@ import socket
 import time
 
 from clients import exchange
-from harness import Daemon, forkechod, free_port, ordinary
+from harness import Daemon, forkechod, free_port, ordinary, said_otherwise
 from processes import reap_orphans, wait_until
 from programs import SOURCE
 from tap import case, covers, expect_time, run, scaled
@@ -57,7 +57,7 @@ class Trial(Daemon):
     def told(self, lines, prefix=""):
         """Messages with files named from the test's directory, and of FILE:LINE only the line."""
         found = []
-        for line in lines:
+        for line in said_otherwise("\n".join(lines)).splitlines():
             assert line.startswith(prefix), line
             line = line[len(prefix) :].replace(self.directory + "/", "")
             found.append(re.sub(r"^forkechod\.conf:(?=\d)", "", line))
