@@ -90,13 +90,15 @@ def said_otherwise(text):
 
 def forkechod(*arguments, wrapper=(), seconds=60, **popen):
     """Runs the command to its end. Returns what subprocess.run returns, with texts."""
-    return subprocess.run(
-        [*wrapper, *WRAPPER, FORKECHOD, *arguments],
+    done = subprocess.run(
+        [*wrapper, *WRAPPER, FORKECHOD, *SANDBOX_OPTIONS, *arguments],
         capture_output=True,
         text=True,
         timeout=scaled(seconds),
         **popen,
     )
+    done.stderr = said_otherwise(done.stderr)
+    return done
 
 
 class Log:
@@ -249,7 +251,7 @@ class Daemon:
 
     def detach(self, *options, wrapper=(), **run):
         """Starts it as a service is started: the command returns, the daemon goes on."""
-        done = forkechod("-c", self.file, "-1", *SANDBOX_OPTIONS, *options, wrapper=wrapper, **run)
+        done = forkechod("-c", self.file, "-1", *options, wrapper=wrapper, **run)
         assert done.returncode == 0, (done.returncode, done.stderr)
         self.output = done.stdout
         self.pid = self.written_pid()
