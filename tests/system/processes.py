@@ -57,20 +57,21 @@ def descendants(root=None):
 
 def _shown(pid):
     """What ps shows. Of a program in valgrind that is valgrind's own; the program's is in the strings at
-    the end of the stack that valgrind made for it, where root may read."""
+    the end of the stack that valgrind made for it, where root may read: the last, for what is before
+    them on the stack may be a title of earlier."""
     arguments = _read(pid, "cmdline")
     if b"--track-fds" not in arguments:
         return arguments
-    found, strings = None, b""
+    found, strings = [], b""
     try:
         with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
             while not found:
                 memory.seek(VALGRIND_STACK_END - len(strings) - PAGE)
                 strings = memory.read(PAGE) + strings
-                found = re.search(rb"\0(forkechod: [^\0]+)\0", strings)
+                found = re.findall(rb"\0(forkechod: [^\0]+)(?=\0)", strings)
     except OSError:  # it has no title yet, or has just ended
         return b""
-    return found[1]
+    return found[-1]
 
 
 def daemon_processes(root=None):

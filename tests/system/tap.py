@@ -13,8 +13,8 @@ A case passes when it returns, fails when it raises or takes longer than its lim
 when it raises Skip with the reason. `@covers("F05", "F32")` above a case puts those rows of
 tests/FAILURES.md behind its name. `python3 tests/system/FILE.py WORD…` runs the cases whose name
 contains one of the words; `-WORD` leaves out those that contain it. The exit status is 1 when a case
-failed. TEST_SLOWNESS in the environment multiplies every time limit, for builds that run slower than
-people's (sanitizers, valgrind).
+failed, or a word is in no name. TEST_SLOWNESS in the environment multiplies every time limit, for
+builds that run slower than people's (sanitizers, valgrind).
 
 The machine may stand still for a second at any moment, because others use it or its host does. So
 what is only waited for has a limit far away, and a time that is promised is judged by expect_time():
@@ -119,12 +119,15 @@ def _judge(number, name, limit, function):
 
 def run():
     """Runs the declared cases in order and exits."""
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
     without = [word[1:] for word in sys.argv[1:] if word.startswith("-")]
-    words = [word for word in sys.argv[1:] if not word.startswith("-")] or [""]
+    for word in words + without:
+        if not any(word in one[0] for one in _cases):
+            sys.exit(f"no case has {word!r} in its name")
     chosen = [
         one
         for one in _cases
-        if any(word in one[0] for word in words) and not any(word in one[0] for word in without)
+        if any(word in one[0] for word in words or [""]) and not any(word in one[0] for word in without)
     ]
     signal.signal(signal.SIGALRM, _too_late)
     print(f"1..{len(chosen)}", flush=True)
