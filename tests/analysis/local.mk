@@ -26,5 +26,5 @@ coverage:
 memcheck:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS=
 	top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' \
-		/usr/bin/python3 $(srcdir)/tests/analysis/memcheck.py $(unit_tests)
+		/usr/bin/python3 $(srcdir)/tests/analysis/memcheck.py $(system_tests) $(unit_tests)
 .PHONY: analyse coverage memcheck
