@@ -58,8 +58,8 @@ LEFT_OUT = {
                    "a program that fails"),
     "webserver.py": ("ten seconds in all",),
 }
-# Programs of which everything does: they measure time or rates, or have sessions or starts by the hundred; they
-# use up what a process may have, stop it at system calls, ask ps, or want the sandbox.
+# Programs of which everything does: they measure time or rates, or have sessions or starts by the hundred;
+# they use up what a process may have, stop it at system calls, ask ps, or want the sandbox.
 NOT_AT_ALL = ("accepting.py", "chaos.py", "clock.py", "cut.py", "exhaustion.py", "load.py", "memory.py",
               "moments.py", "sandbox.py", "scribble.py", "sessions.py", "status-load.py", "titles.py")
 # What a process may have open when it ends, by the function that opened it, and how often; of sockets
