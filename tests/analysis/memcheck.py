@@ -45,6 +45,7 @@ LEAKS = (
 # another, with all that it would have had.
 LEFT_OUT = {
     "death.py": ("while old sessions finish",),
+    "forkecho-bench.py": ("too few open files",),
     "loglines.py": ("a reload changes",),
     "notify.py": ("a reload that drops a socket",),
     "privilege.py": ("and nothing else",),
@@ -54,6 +55,7 @@ LEFT_OUT = {
     "start.py": ("descriptors 0 to 2", "directory may have been", "too few desc", "24 desc",
                  "a listener program that", "a listener that dies"),
     "stop.py": ("but not accepted yet",),
+    "unix.py": ("200 clients", "with those who wait in it"),
     "upgrade.py": ("100 upgrades", "again and again", "clients who wait are served", "a pool: busy workers",
                    "a program that fails"),
     "webserver.py": ("ten seconds in all",),
