@@ -33,7 +33,7 @@ LEAKS = (
     ("control.py", "what is not known", "4095 bytes", "come in pieces", "stall hold up",
      "twenty that ask", "nobody but root", "lets clients wait, and", "a pause outlives",
      "is switched at once"),
-    ("inetd.py",),
+    ("inetd.py", "-ps shows"),
     ("pool.py", "figures tell", "a removed address refuses", "pause lets clients wait"),
     ("status.py", "JSON and metrics", "only this machine's own names"),
     ("reload.py", "once forkechoctl reload has returned", "taken out and put back", "keeps its listener",
@@ -46,11 +46,11 @@ LEAKS = (
 LEFT_OUT = {
     "death.py": ("while old sessions finish",),
     "forkecho-bench.py": ("too few open files",),
+    "inetd.py": ("ps shows",),
     "loglines.py": ("a reload changes",),
     "notify.py": ("a reload that drops a socket",),
     "privilege.py": ("and nothing else",),
     "quiet.py": ("with few descriptors",),
-    "reload.py": ("SIGHUP every 50 ms", "under load", "64 generations"),
     "reuse.py": ("a stop and its grace",),
     "start.py": ("descriptors 0 to 2", "directory may have been", "too few desc", "24 desc",
                  "a listener program that", "a listener that dies"),
@@ -61,9 +61,11 @@ LEFT_OUT = {
     "webserver.py": ("ten seconds in all",),
 }
 # Programs of which everything does: they measure time or rates, or have sessions or starts by the hundred;
-# they use up what a process may have, stop it at system calls, ask ps, or want the sandbox.
+# they use up what a process may have, stop it at system calls, ask ps, want the sandbox, or reload faster
+# than valgrind starts a listener. Of some, LEAKS has cases all the same.
 NOT_AT_ALL = ("accepting.py", "chaos.py", "clock.py", "cut.py", "exhaustion.py", "load.py", "memory.py",
-              "moments.py", "sandbox.py", "scribble.py", "sessions.py", "status-load.py", "titles.py")
+              "moments.py", "reload.py", "sandbox.py", "scribble.py", "sessions.py", "status-load.py",
+              "titles.py")
 # What a process may have open when it ends, by the function that opened it, and how often; of sockets
 # that listen, and of what came with a client, once for each address. All of it is there as long as the
 # process, which leaves it to the kernel; so does a child of it that executes nothing, as the one that
