@@ -285,16 +285,17 @@ static void wait_and_take(struct worker *worker)
 }
 
 /* What the first client would meet as page faults while he waits: shared memory, of which fork(2)
- * copies no page tables, and the program's text. */
+ * copies no page tables, what is written to, and the program's text. */
 static void rehearse(const struct worker *worker)
 {
-    const struct listener *listener = worker->listener;
+    struct listener *listener = worker->listener;
     struct address nobody = { .kind = ADDRESS_SOCKET };
     char text[ADDRESS_TEXT_MAX];
 
     nobody.socket.v4.sin_family = AF_INET;
     nobody.socket.v4.sin_port = UINT16_MAX;
     nobody.length = sizeof(nobody.socket.v4);
+    listener->now_ms = clock_ms();
     address_format_peer(&nobody, listener->service->log_address, text, sizeof(text));
     atomic_load_explicit(&listener->pool.shared->early[0], memory_order_relaxed);
     sources_touch(listener->sources);
