@@ -44,7 +44,7 @@ _ROWS = [
     ("kill", "watch_reap preflight_end generation_tell generation_stopping confine_kill",
      "the process has ended"),
     ("shutdown", "confine_shut linger", "the client has gone"),
-    ("recvfrom", "stream_read linger", "the line of the session's end says how it ended"),
+    ("recvfrom splice", "stream_read linger", "the line of the session's end says how it ended"),
     ("pipe2", "stream_use_pipe", "echo copies what it cannot splice"),
     ("close_range", "io_close_all_but session_main", "each descriptor is closed by itself"),
     ("openat fcntl fchmod write linkat", "lockfile_create",
