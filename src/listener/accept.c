@@ -215,6 +215,7 @@ void accept_give_up_port(struct listener *listener, struct port *port, int error
     if (getsockname(port->fd, &address.socket.any, &address.length) < 0)
         address.socket.any.sa_family = AF_UNSPEC;
     record_set_text(&record, address_format(&address, text, sizeof(text)));
+    seats_forget(listener, port);
     close(port->fd);
     port->fd = -1;
     if (listener->phase == PHASE_ACCEPTING && !loop_has_port(listener)) {

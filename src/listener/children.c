@@ -117,14 +117,17 @@ int children_fork(struct listener *listener, int fd, const struct address *clien
 
 int children_fork_worker(struct listener *listener, uint32_t slot)
 {
-    struct child child = { .slot = slot, .worker = true };
+    struct child child = { .slot = slot, .worker = true, .seat = seats_take(listener) };
 
     board_slot_open(&listener->board, slot, listener->block_index, NULL, clock_us());
     child.pid = confine_fork(CHILD_ENDED);
     if (child.pid == 0)
-        worker_main(listener, slot);
-    if (child.pid < 0)
-        return -errno;
+        worker_main(listener, slot, child.seat);
+    if (child.pid < 0) {
+        int result = -errno;
+        seats_give(listener, child.seat);
+        return result;
+    }
     board_slot_pid(&listener->board, slot, child.pid);
     add(&listener->children, &child);
     return 0;

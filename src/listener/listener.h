@@ -13,6 +13,7 @@
  *   pool.c      process_model = prefork: how many processes wait for clients
  *   pool_rule.c the rule for it
  *   pool_news.c what those say, and what befalls them
+ *   seats.c     where those wait
  *   worker.c    such a process
  *   orphan.c    what is left to do when the master is gone
  */
@@ -61,6 +62,7 @@ struct child {
     bool served;        /* had a client when it died */
     bool unsettled;     /* was counting one then, or giving him back */
     uint32_t denied;    /* what it died of: board.h */
+    unsigned int seat;  /* where it waits */
     uint32_t told_turn; /* the session whose end it has told last, and that end */
     enum session_end told_end;
     uint64_t stopped_ms, abort_ms;

@@ -14,6 +14,7 @@ src_listener_listener_SOURCES = \
 	src/listener/pool_rule.c \
 	src/listener/pool_rule.h \
 	src/listener/refuse.c \
+	src/listener/seats.c \
 	src/listener/slots.c \
 	src/listener/worker.c \
 	src/listener/worker.h \

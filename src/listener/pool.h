@@ -16,6 +16,7 @@
 
 struct listener;
 struct child;
+struct port;
 
 /* The signal that ends the session of a worker, by its turn; 0: whichever it is. */
 #define POOL_SIGNAL SIGRTMIN
@@ -29,13 +30,23 @@ struct pool_shared {
     _Atomic uint32_t early[SERVICE_SOCKETS_MAX];
 };
 
+enum { SEATS_MAX = 64, SEAT_SIGNALS = SERVICE_SOCKETS_MAX };
+
+/* Where a worker waits (seats.c). */
+struct seat {
+    int events; /* epoll(7): the ports by their index, and SEAT_SIGNALS for who waits there */
+    bool there; /* it is open */
+    bool taken; /* a worker has it */
+};
+
 struct pool {
     struct pool_shared *shared; /* NULL: there is no pool */
-    int reports[2];             /* the keeper's end, the workers' */
-    long processors;            /* as sysconf(3) says */
-    uint32_t wanted;            /* so many processes, unless pinned */
-    uint32_t pinned;            /* by the operator; 0: no */
-    uint32_t batch;             /* to be added at the next tick if there are still too few */
+    struct seat seats[SEATS_MAX];
+    int reports[2];  /* the keeper's end, the workers' */
+    long processors; /* as sysconf(3) says */
+    uint32_t wanted; /* so many processes, unless pinned */
+    uint32_t pinned; /* by the operator; 0: no */
+    uint32_t batch;  /* to be added at the next tick if there are still too few */
     uint32_t busy, idle, stopped;
     uint64_t look_ms, tick_ms; /* when the rows are looked at, the number is thought over */
     uint64_t retry_ms, backoff_ms;
@@ -63,5 +74,15 @@ void pool_lost(struct listener *listener, const struct child *child, const sigin
 /* Ends a worker's session: of this turn, or (0) any. */
 void pool_end_session(const struct child *child, uint32_t turn);
 
+/* seats.c: takes the first that is free. SEATS_MAX: there is none. */
+unsigned int seats_take(struct listener *listener);
+/* Its worker has ended. */
+void seats_give(struct listener *listener, unsigned int seat);
+/* For the worker: the seat's epoll instance, or, where it has no seat, one of its own. -1: that is
+ * not to be had. */
+int seats_events(const struct listener *listener, unsigned int seat);
+/* Nobody waits at this port any more. */
+void seats_forget(struct listener *listener, const struct port *port);
+
 /* worker.c: a worker's whole life. */
-_Noreturn void worker_main(struct listener *listener, uint32_t slot);
+_Noreturn void worker_main(struct listener *listener, uint32_t slot, unsigned int seat);

@@ -110,6 +110,7 @@ void pool_lost(struct listener *listener, const struct child *child, const sigin
                         ? info->si_status == 0 || (child->waited && !violated)
                         : info->si_status == SIGTERM && asked;
     pool->look_ms = 0;
+    seats_give(listener, child->seat);
     if (child->unsettled)
         repair_sources(listener);
     if (in_order && info->si_code == CLD_EXITED) {

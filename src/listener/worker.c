@@ -20,13 +20,7 @@
 #include "session/session.h"
 #include "session/trap.h"
 
-enum {
-    DISMISSED = SERVICE_SOCKETS_MAX,
-    EVENTS = 16,
-    SHORTAGE_MS = 50,
-    BROKEN_MS = 200,
-    REFUSED_LOOK_MS = 50
-};
+enum { EVENTS = 16, SHORTAGE_MS = 50, BROKEN_MS = 200, REFUSED_LOOK_MS = 50 };
 
 /* For the handler: the session that goes on. */
 static struct board_session *volatile serving;
@@ -63,8 +57,9 @@ static void take_signals(void)
 static void keep_own_descriptors(struct worker *worker)
 {
     struct listener *listener = worker->listener;
-    int keep[SERVICE_SOCKETS_MAX + 2];
+    int keep[SERVICE_SOCKETS_MAX + 3];
     size_t count = 0;
+    keep[count++] = worker->events;
     keep[count++] = listener->pool.reports[1];
     keep[count++] = listener->signals.fd;
     for (unsigned int i = 0; i < listener->port_count; i++)
@@ -77,21 +72,10 @@ static void keep_own_descriptors(struct worker *worker)
 /* The kernel tells one worker of a client, and were that one ended by the signal itself, nobody
  * else would look for the client. So the signal is an event beside clients, and who is told of both
  * takes its client first. It is seen too where somebody waits at any time. */
-static bool watch(struct worker *worker)
+static bool watch(const struct worker *worker)
 {
-    struct listener *listener = worker->listener;
-    struct epoll_event dismissed = { .events = EPOLLIN, .data.u32 = DISMISSED };
-    worker->events = epoll_create1(EPOLL_CLOEXEC);
-    if (worker->events < 0 ||
-        epoll_ctl(worker->events, EPOLL_CTL_ADD, listener->signals.fd, &dismissed) < 0)
-        return false;
-    for (unsigned int i = 0; i < listener->port_count; i++) {
-        struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.u32 = i };
-        if (listener->ports[i].fd >= 0 &&
-            epoll_ctl(worker->events, EPOLL_CTL_ADD, listener->ports[i].fd, &event) < 0)
-            return false;
-    }
-    return true;
+    struct epoll_event dismissed = { .events = EPOLLIN, .data.u32 = SEAT_SIGNALS };
+    return epoll_ctl(worker->events, EPOLL_CTL_ADD, worker->listener->signals.fd, &dismissed) == 0;
 }
 
 /* So that they do not all go at once. */
@@ -131,6 +115,8 @@ static void serve(struct worker *worker, int fd, const struct address *client, c
     struct stream counts = { 0 };
     char title[SESSION_TITLE_MAX];
 
+    if (worker->left == 1) /* seats.c */
+        close(worker->events);
     board_worker_begin(worker->row, text, source, since_us);
     board_worker_settle(worker->row, false);
     serving = worker->row;
@@ -276,7 +262,7 @@ static void wait_and_take(struct worker *worker)
     if (listener->refused_count > 0)
         look_at_refused(worker);
     for (int i = 0; i < count && worker->not_before_ms == 0 && worker->left > 0; i++)
-        if (events[i].data.u32 == DISMISSED)
+        if (events[i].data.u32 == SEAT_SIGNALS)
             dismissed = true;
         else
             look_at_port(worker, &listener->ports[events[i].data.u32]);
@@ -301,12 +287,13 @@ static void rehearse(const struct worker *worker)
     sources_touch(listener->sources);
 }
 
-_Noreturn void worker_main(struct listener *listener, uint32_t slot)
+_Noreturn void worker_main(struct listener *listener, uint32_t slot, unsigned int seat)
 {
     static struct worker worker;
     listener->is_worker = true;
     worker = (struct worker){ .listener = listener,
                               .row = &listener->board.session[slot],
+                              .events = seats_events(listener, seat),
                               .left = choose_end(listener->service) };
     trap_write_to(&worker.row->denied);
     keep_own_descriptors(&worker);

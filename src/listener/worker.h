@@ -21,7 +21,7 @@ struct untold {
 struct worker {
     struct listener *listener;
     struct board_session *row;
-    int events;             /* epoll(7): the ports by their index, and DISMISSED */
+    int events;             /* where it waits: struct seat */
     uint64_t left;          /* clients it will still serve; UINT64_MAX: no end */
     uint64_t not_before_ms; /* leaves clients alone until then */
     bool doubts;            /* a socket seemed to be broken the last time */

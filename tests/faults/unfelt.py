@@ -54,6 +54,7 @@ _ROWS = [
      "a socket's file that cannot be looked at is left as it is"),
     ("openat newfstatat getdents64", "audit_remember", "an audit then has less to compare with"),
     ("readlink", "upgrade_init", "an upgrade is refused then, and its line says why"),
+    ("epoll_create1 epoll_ctl", "seats_take seats_give", "a worker that finds no seat brings its own (seats.c)"),
     ("getrandom", "status_add_page", "a page without a nonce is one without style and script"),
 ]  # fmt: skip
 _NEAR = 6

@@ -22,7 +22,7 @@ from clients import (
     read_to_end,
 )
 from harness import Daemon, free_port, section
-from processes import status, wait_exit, wait_until
+from processes import descriptors, status, wait_exit, wait_until
 from programs import FORKECHO, SOURCE
 from shown import Shown
 from tap import case, covers, note, run, scaled
@@ -171,6 +171,55 @@ def max_requests():
             assert sorted(served.values())[-10:] == [limit] * 10, served
             shown_whole(shown, 3)
             daemon.check()
+
+
+def asleep(daemon, count):
+    """Waits for an idle pool, all of which the kernel would wake; returns its process numbers."""
+    wait_until("all wait", lambda: all(status(pid)["State"][0] == "S" for pid in whole(daemon, count)))
+    return set(pool(daemon))
+
+
+@case("of processes that are used once, the one forked last, whose memory is still warm, serves next")
+def forked_last():
+    with Daemon() as daemon:
+        daemon.announce(DIED)
+        port = serve(daemon, start_servers=4, max_spare=4, max_requests=1)
+        there, newest = asleep(daemon, 4), None
+        for turn in range(6):
+            if turn == 3:
+                daemon.kill(newest)
+            else:
+                assert exchange(port, b"hello") == b"hello"
+            wait_until("one has gone", lambda: not there <= set(pool(daemon)))
+            before, there = there, asleep(daemon, 4)
+            assert newest is None or before - there == {newest}, (before, there, newest)
+            (newest,) = there - before
+        daemon.check()
+
+
+@case("a process that is used once has closed where others will wait, when its client can speak")
+def closed_seat():
+    with Daemon() as daemon:
+        port = serve(daemon, start_servers=2, max_requests=1)
+        waiting = asleep(daemon, 2)
+        assert all("anon_inode:[eventpoll]" in descriptors(pid).values() for pid in waiting)
+        with connect(port) as client:
+            expect_answers([client])
+            pid = worker_of(daemon, client)
+            assert pid in waiting and "anon_inode:[eventpoll]" not in descriptors(pid).values()
+        daemon.check()
+
+
+@case("eighty clients at once have a process each")
+def many():
+    with Daemon() as daemon, contextlib.ExitStack() as crowd:
+        port = serve(daemon, start_servers=80, max_spare=80, max_requests=1, per_source=0)
+        whole(daemon, 80)
+        expect_answers(crowd_of(crowd, port, 80))
+        assert len([client for client in pool(daemon).values() if client]) == 80, pool(daemon)
+        crowd.close()
+        whole(daemon, 80)
+        daemon.check()
 
 
 @case("max_requests_jitter lets them serve up to so many more")
