@@ -1,6 +1,8 @@
 #include "talk.h"
 
+#include <dirent.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -77,6 +79,22 @@ enum session_end talk_end(struct talk *talk)
     ck_assert(WIFEXITED(status));
     close(talk->client);
     return (enum session_end)WEXITSTATUS(status);
+}
+
+uint64_t talk_descriptors(const struct talk *talk)
+{
+    char path[64];
+    uint64_t open = 0;
+    struct dirent *entry;
+
+    snprintf(path, sizeof path, "/proc/%d/fd", talk->pid);
+    DIR *directory = opendir(path);
+    ck_assert_ptr_nonnull(directory);
+    while ((entry = readdir(directory)))
+        if (entry->d_name[0] != '.' && atoi(entry->d_name) < 64)
+            open |= UINT64_C(1) << atoi(entry->d_name);
+    closedir(directory);
+    return open;
 }
 
 void expect_time(struct talk (*make)(void), uint64_t (*measure)(struct talk *talk), uint64_t least,

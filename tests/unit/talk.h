@@ -36,6 +36,9 @@ void talk_run(struct talk *talk, enum session_end (*serve)(struct stream *, cons
  * closes the client. */
 enum session_end talk_end(struct talk *talk);
 
+/* Those that the serving process has open below 64, each a bit (proc(5)). */
+uint64_t talk_descriptors(const struct talk *talk);
+
 /* What `measure` returns for a talk is a time from `least` on and below `limit`. Of some tries, one
  * has to come out right: whoever takes the processor away spoils one of them, also by making the
  * kernel's own clock jump, and a program that is wrong spoils all. */
