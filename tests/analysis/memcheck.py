@@ -26,14 +26,14 @@ SLOWNESS = "20"
 LIMIT = 1800
 # The search goes through the whole board when a process ends, a session as well: over a second each.
 LEAKS = (
-    ("unix.py", "-200 clients"),
-    ("webserver.py", "-ten seconds in all"),
+    ("unix.py",),
+    ("webserver.py",),
     ("activation.py", "socket of its name", "a passed socket serves", "takes every socket"),
     ("services.py", "-a thousand clients"),
     ("control.py", "what is not known", "4095 bytes", "come in pieces", "stall hold up",
      "twenty that ask", "nobody but root", "lets clients wait, and", "a pause outlives",
      "is switched at once"),
-    ("inetd.py", "-ps shows"),
+    ("inetd.py",),
     ("pool.py", "figures tell", "a removed address refuses", "pause lets clients wait"),
     ("status.py", "JSON and metrics", "only this machine's own names"),
     ("reload.py", "once forkechoctl reload has returned", "taken out and put back", "keeps its listener",
@@ -49,13 +49,14 @@ LEFT_OUT = {
     "inetd.py": ("ps shows",),
     "loglines.py": ("a reload changes",),
     "notify.py": ("a reload that drops a socket",),
+    "pool.py": ("eighty clients",),
     "privilege.py": ("and nothing else",),
     "quiet.py": ("with few descriptors",),
     "reuse.py": ("a stop and its grace",),
     "start.py": ("descriptors 0 to 2", "directory may have been", "too few desc", "24 desc",
                  "a listener program that", "a listener that dies"),
     "stop.py": ("but not accepted yet",),
-    "unix.py": ("200 clients", "with those who wait in it"),
+    "unix.py": ("200 clients",),
     "upgrade.py": ("100 upgrades", "again and again", "clients who wait are served", "a pool: busy workers",
                    "a program that fails"),
     "webserver.py": ("ten seconds in all",),
@@ -83,7 +84,7 @@ OPEN_AT_END = {
     "generation_start": 4,  # channels of generations that are left at the end, which was at once
     "daemonize": 2,  # as has the pipe by which the command hears of its daemon
     "pool_open": 2,
-    "watch": 1,  # a pool's process
+    "open_events": 8,  # where processes of a pool wait
     "conf_ini_confirm": 1,
     "session_main": 1,  # its client
     "connect_socket": 1,  # to the log
@@ -172,6 +173,10 @@ def check(search, program, *words):
     return found
 
 
+def left_out(name):
+    return ["-" + word for word in LEFT_OUT.get(name, ())]
+
+
 def entries(programs):
     """Arguments of check(), of one call each."""
     for program in programs:
@@ -179,9 +184,9 @@ def entries(programs):
         if not name.endswith(".py"):
             yield LOST, program
         elif name not in NOT_AT_ALL:
-            yield [], name, *("-" + word for word in LEFT_OUT.get(name, ()))
-    for entry in LEAKS:
-        yield LOST, *entry
+            yield [], name, *left_out(name)
+    for name, *words in LEAKS:
+        yield LOST, name, *words, *left_out(name)
 
 
 def main(programs):
