@@ -17,7 +17,6 @@ int children_init(struct children *children, uint32_t room)
     while (size < 2 * room)
         size *= 2;
     children->mask = size - 1;
-    children->room = room;
     children->pool = private_new(room * sizeof(*children->pool));
     children->table = private_new(size * sizeof(*children->table));
     if (children->pool == NULL || children->table == NULL)
@@ -48,6 +47,8 @@ static void add(struct children *children, const struct child *child)
     uint32_t index = children->free;
     struct child *entry = &children->pool[index - 1];
     children->free = entry->next;
+    if (index > children->used)
+        children->used = index;
     *entry = *child;
     children->table[find(children, child->pid)] = index;
     children->live++;
@@ -56,9 +57,9 @@ static void add(struct children *children, const struct child *child)
 struct child *children_next(const struct children *children, const struct child *child)
 {
     uint32_t i = child == NULL ? 0 : (uint32_t)(child - children->pool) + 1;
-    while (i < children->room && children->pool[i].pid == 0)
+    while (i < children->used && children->pool[i].pid == 0)
         i++;
-    return i < children->room ? &children->pool[i] : NULL;
+    return i < children->used ? &children->pool[i] : NULL;
 }
 
 struct child *children_find(const struct children *children, pid_t pid)

@@ -71,8 +71,9 @@ struct child {
 struct children {
     struct child *pool;
     uint32_t *table; /* pid to pool index + 1, open addressing */
-    uint32_t mask, room;
+    uint32_t mask;
     uint32_t free; /* pool index + 1 */
+    uint32_t used; /* of the pool: none from here on has ever been */
     uint32_t live;
 };
 
