@@ -91,7 +91,7 @@ static void drop(struct children *children, uint32_t at)
 int children_fork(struct listener *listener, int fd, const struct address *client, uint32_t slot,
                   uint32_t source)
 {
-    struct child child = { .slot = slot, .source = source };
+    struct child child = { .slot = slot, .source = source, .seat = -1 };
     char text[ADDRESS_TEXT_MAX], title[SESSION_TITLE_MAX];
 
     address_format_peer(client, listener->service->log_address, text, sizeof(text));

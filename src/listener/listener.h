@@ -62,7 +62,7 @@ struct child {
     bool served;        /* had a client when it died */
     bool unsettled;     /* was counting one then, or giving him back */
     uint32_t denied;    /* what it died of: board.h */
-    unsigned int seat;  /* where it waits */
+    int seat;           /* where it waits; -1: at its own */
     uint32_t told_turn; /* the session whose end it has told last, and that end */
     enum session_end told_end;
     uint64_t stopped_ms, abort_ms;
@@ -73,7 +73,7 @@ struct children {
     uint32_t *table; /* pid to pool index + 1, open addressing */
     uint32_t mask;
     uint32_t free; /* pool index + 1 */
-    uint32_t used; /* of the pool: none from here on has ever been */
+    uint32_t used; /* entries that have ever been taken: none behind them is */
     uint32_t live;
 };
 

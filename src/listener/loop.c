@@ -73,6 +73,7 @@ void loop_drain(struct listener *listener, uint64_t last)
         }
     }
     pool_dismiss(listener);
+    seats_close(listener);
 }
 
 /* Which ports belong to nobody else. */

@@ -240,6 +240,8 @@ void pool_keep(struct listener *listener)
     while (staying < wanted && listener->now_ms >= pool->retry_ms &&
            listener->children.live < listener->service->instances && start_one(listener))
         staying++;
+    if (staying >= wanted)
+        seats_trim(listener);
     if (wanted == 0)
         pool_dismiss(listener);
     else if (staying > wanted)

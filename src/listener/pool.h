@@ -30,18 +30,19 @@ struct pool_shared {
     _Atomic uint32_t early[SERVICE_SOCKETS_MAX];
 };
 
-enum { SEATS_MAX = 64, SEAT_SIGNALS = SERVICE_SOCKETS_MAX };
+enum { SEATS_MAX = 16, SEAT_SIGNALS = SERVICE_SOCKETS_MAX };
 
-/* Where a worker waits (seats.c). */
-struct seat {
-    int events; /* epoll(7): the ports by their index, and SEAT_SIGNALS for who waits there */
-    bool there; /* it is open */
-    bool taken; /* a worker has it */
+/* Where workers wait (seats.c), in the order in which the kernel looks for one. A seat is an
+ * epoll(7) instance: the ports by their index, and SEAT_SIGNALS, the signals of who waits there. */
+struct seats {
+    int seat[SEATS_MAX];
+    bool taken[SEATS_MAX];
+    unsigned int count;
 };
 
 struct pool {
     struct pool_shared *shared; /* NULL: there is no pool */
-    struct seat seats[SEATS_MAX];
+    struct seats seats;
     int reports[2];  /* the keeper's end, the workers' */
     long processors; /* as sysconf(3) says */
     uint32_t wanted; /* so many processes, unless pinned */
@@ -74,15 +75,18 @@ void pool_lost(struct listener *listener, const struct child *child, const sigin
 /* Ends a worker's session: of this turn, or (0) any. */
 void pool_end_session(const struct child *child, uint32_t turn);
 
-/* seats.c: takes the first that is free. SEATS_MAX: there is none. */
-unsigned int seats_take(struct listener *listener);
-/* Its worker has ended. */
-void seats_give(struct listener *listener, unsigned int seat);
-/* For the worker: the seat's epoll instance, or, where it has no seat, one of its own. -1: that is
- * not to be had. */
-int seats_events(const struct listener *listener, unsigned int seat);
+/* seats.c: the first that is free, for a worker that is to be forked. -1: it brings its own. */
+int seats_take(struct listener *listener);
+/* Its worker has ended, or was not forked. */
+void seats_give(struct listener *listener, int seat);
+/* There are workers enough: closes those that are free. */
+void seats_trim(struct listener *listener);
 /* Nobody waits at this port any more. */
 void seats_forget(struct listener *listener, const struct port *port);
+/* There will be no more workers: closes them all, in this process. */
+void seats_close(struct listener *listener);
+/* A new one, the caller's; -1 with errno. */
+int seats_open(const struct listener *listener);
 
 /* worker.c: a worker's whole life. */
-_Noreturn void worker_main(struct listener *listener, uint32_t slot, unsigned int seat);
+_Noreturn void worker_main(struct listener *listener, uint32_t slot, int seat);

@@ -3,27 +3,29 @@
  * client who came to the socket first of those that wait (EPOLLEXCLUSIVE, epoll_ctl(2)): that would
  * be the worker that has waited longest, whose memory has left the processor's caches. So it is not
  * workers that come to the socket but seats, which outlive them: who has died makes room at the
- * front for who is forked next. Before its client can say anything a worker closes its seat, so
- * nobody is handed what a client may have changed; workers that are used again, and stay warm by
- * that, each bring their own.
+ * front for who is forked next. Before it serves its client a worker closes its seat, so nobody is
+ * handed what a client may have changed. Workers that are used again, and stay warm by that, each
+ * bring their own, and so do those for whom there is none.
  */
+#include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "listener/listener.h"
 
-static int open_events(const struct listener *listener)
+int seats_open(const struct listener *listener)
 {
-    int events = epoll_create1(EPOLL_CLOEXEC);
-    for (unsigned int i = 0; i < listener->port_count && events >= 0; i++) {
+    int seat = epoll_create1(EPOLL_CLOEXEC);
+    for (unsigned int i = 0; i < listener->port_count && seat >= 0; i++) {
         struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.u32 = i };
         if (listener->ports[i].fd >= 0 &&
-            epoll_ctl(events, EPOLL_CTL_ADD, listener->ports[i].fd, &event) < 0) {
-            close(events);
-            events = -1;
+            epoll_ctl(seat, EPOLL_CTL_ADD, listener->ports[i].fd, &event) < 0) {
+            close(seat);
+            seat = -1;
         }
     }
-    return events;
+    return seat;
 }
 
 static bool used_once(const struct service *service)
@@ -31,41 +33,67 @@ static bool used_once(const struct service *service)
     return service->max_requests == 1 && service->max_requests_jitter == 0;
 }
 
-unsigned int seats_take(struct listener *listener)
+int seats_take(struct listener *listener)
 {
-    struct seat *seats = listener->pool.seats;
+    struct seats *seats = &listener->pool.seats;
     unsigned int first = 0;
-    while (first < SEATS_MAX && seats[first].taken)
+    if (!used_once(listener->service))
+        return -1;
+    while (first < seats->count && seats->taken[first])
         first++;
-    if (first == SEATS_MAX || !used_once(listener->service))
-        return SEATS_MAX;
-    if (!seats[first].there)
-        seats[first].events = open_events(listener);
-    seats[first].there = seats[first].taken = seats[first].events >= 0;
-    return seats[first].there ? first : SEATS_MAX;
+    if (first == SEATS_MAX)
+        return -1;
+    if (first == seats->count) {
+        seats->seat[first] = seats_open(listener);
+        seats->count += seats->seat[first] >= 0;
+    }
+    seats->taken[first] = true;
+    return seats->seat[first];
 }
 
-void seats_give(struct listener *listener, unsigned int seat)
+static void remove_seat(struct seats *seats, unsigned int at)
 {
-    struct seat *seats = listener->pool.seats;
-    if (seat == SEATS_MAX)
+    close(seats->seat[at]);
+    seats->count--;
+    for (unsigned int i = at; i < seats->count; i++) {
+        seats->seat[i] = seats->seat[i + 1];
+        seats->taken[i] = seats->taken[i + 1];
+    }
+}
+
+void seats_give(struct listener *listener, int seat)
+{
+    struct seats *seats = &listener->pool.seats;
+    unsigned int at = 0;
+    while (at < seats->count && seats->seat[at] != seat)
+        at++;
+    if (at == seats->count)
         return;
-    seats[seat].taken = false;
-    seats[seat].there =
-        epoll_ctl(seats[seat].events, EPOLL_CTL_DEL, listener->signals.fd, NULL) == 0;
-    if (!seats[seat].there)
-        close(seats[seat].events);
+    /* The next worker hears its own signals by the same descriptor. */
+    int left = epoll_ctl(seat, EPOLL_CTL_DEL, listener->signals.fd, NULL);
+    seats->taken[at] = false;
+    if (left < 0 && errno != ENOENT)
+        remove_seat(seats, at);
 }
 
-int seats_events(const struct listener *listener, unsigned int seat)
+void seats_trim(struct listener *listener)
 {
-    return seat < SEATS_MAX ? listener->pool.seats[seat].events : open_events(listener);
+    struct seats *seats = &listener->pool.seats;
+    for (unsigned int i = seats->count; i > 0; i--)
+        if (!seats->taken[i - 1])
+            remove_seat(seats, i - 1);
 }
 
 void seats_forget(struct listener *listener, const struct port *port)
 {
-    const struct seat *seats = listener->pool.seats;
-    for (unsigned int i = 0; i < SEATS_MAX; i++)
-        if (seats[i].there)
-            epoll_ctl(seats[i].events, EPOLL_CTL_DEL, port->fd, NULL);
+    const struct seats *seats = &listener->pool.seats;
+    for (unsigned int i = 0; i < seats->count; i++)
+        epoll_ctl(seats->seat[i], EPOLL_CTL_DEL, port->fd, NULL);
+}
+
+void seats_close(struct listener *listener)
+{
+    struct seats *seats = &listener->pool.seats;
+    while (seats->count > 0)
+        remove_seat(seats, seats->count - 1);
 }

@@ -72,9 +72,11 @@ static void keep_own_descriptors(struct worker *worker)
 /* The kernel tells one worker of a client, and were that one ended by the signal itself, nobody
  * else would look for the client. So the signal is an event beside clients, and who is told of both
  * takes its client first. It is seen too where somebody waits at any time. */
-static bool watch(const struct worker *worker)
+static bool watch(struct worker *worker)
 {
     struct epoll_event dismissed = { .events = EPOLLIN, .data.u32 = SEAT_SIGNALS };
+    if (worker->events < 0)
+        worker->events = seats_open(worker->listener);
     return epoll_ctl(worker->events, EPOLL_CTL_ADD, worker->listener->signals.fd, &dismissed) == 0;
 }
 
@@ -115,8 +117,10 @@ static void serve(struct worker *worker, int fd, const struct address *client, c
     struct stream counts = { 0 };
     char title[SESSION_TITLE_MAX];
 
-    if (worker->left == 1) /* seats.c */
+    if (worker->left == 1) { /* its last client: seats.c */
         close(worker->events);
+        worker->events = -1;
+    }
     board_worker_begin(worker->row, text, source, since_us);
     board_worker_settle(worker->row, false);
     serving = worker->row;
@@ -193,8 +197,8 @@ static void look_at_broken(struct worker *worker, const struct port *port, int e
         worker->not_before_ms = clock_ms() + BROKEN_MS;
         return;
     }
-    worker_tell(worker, &record);
-    epoll_ctl(worker->events, EPOLL_CTL_DEL, port->fd, NULL);
+    if (worker_tell(worker, &record))
+        epoll_ctl(worker->events, EPOLL_CTL_DEL, port->fd, NULL);
 }
 
 static void look_at_port(struct worker *worker, struct port *port)
@@ -287,13 +291,24 @@ static void rehearse(const struct worker *worker)
     sources_touch(listener->sources);
 }
 
-_Noreturn void worker_main(struct listener *listener, uint32_t slot, unsigned int seat)
+/* A seat knows only of clients that have come to it. Another one may wait whom nobody took. */
+static void look_at_ports(struct worker *worker)
+{
+    struct listener *listener = worker->listener;
+    for (unsigned int i = 0; i < listener->port_count && worker->left > 0; i++) {
+        struct pollfd port = { .fd = listener->ports[i].fd, .events = POLLIN };
+        if (worker->not_before_ms == 0 && poll(&port, 1, 0) > 0)
+            look_at_port(worker, &listener->ports[i]);
+    }
+}
+
+_Noreturn void worker_main(struct listener *listener, uint32_t slot, int seat)
 {
     static struct worker worker;
     listener->is_worker = true;
     worker = (struct worker){ .listener = listener,
                               .row = &listener->board.session[slot],
-                              .events = seats_events(listener, seat),
+                              .events = seat,
                               .left = choose_end(listener->service) };
     trap_write_to(&worker.row->denied);
     keep_own_descriptors(&worker);
@@ -303,6 +318,7 @@ _Noreturn void worker_main(struct listener *listener, uint32_t slot, unsigned in
     rehearse(&worker);
     show_idle(&worker);
     board_session_update(worker.row, SESSION_WAITING, clock_us(), 0, 0, 0);
+    look_at_ports(&worker);
     while (worker.left > 0)
         wait_and_take(&worker);
     refuse_expire(listener, true);

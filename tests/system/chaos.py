@@ -168,13 +168,16 @@ class Chaos:
 
 
 def held(daemon):
-    """What master and listeners have open while they wait: kinds, and folders of files."""
+    """What master and listeners have open while they wait: kinds, and folders of files. A keeper has a
+    seat for each process of its pool, of which there are now more and now less."""
     looked_at = {process.title.split()[2]: process.pid for process in daemon.processes("listener")}
     if IS_ROOT:
         looked_at["master"] = daemon.pid
     return {
         name: sorted(
-            os.path.dirname(what) or what.split(":")[0] for what in descriptors_at_rest(pid).values()
+            os.path.dirname(what) or what.split(":")[0]
+            for what in descriptors_at_rest(pid).values()
+            if what != "anon_inode:[eventpoll]"
         )
         for name, pid in looked_at.items()
     }

@@ -183,7 +183,7 @@ def asleep(daemon, count):
 def forked_last():
     with Daemon() as daemon:
         daemon.announce(DIED)
-        port = serve(daemon, start_servers=4, max_spare=4, max_requests=1)
+        port = serve(daemon, start_servers=4, min_spare=1, max_spare=4, max_requests=1)
         there, newest = asleep(daemon, 4), None
         for turn in range(6):
             if turn == 3:
@@ -197,16 +197,34 @@ def forked_last():
         daemon.check()
 
 
+def seats(pid):
+    """How many of what workers wait at a process has open."""
+    return list(descriptors(pid).values()).count("anon_inode:[eventpoll]")
+
+
 @case("a process that is used once has closed where others will wait, when its client can speak")
 def closed_seat():
     with Daemon() as daemon:
-        port = serve(daemon, start_servers=2, max_requests=1)
-        waiting = asleep(daemon, 2)
-        assert all("anon_inode:[eventpoll]" in descriptors(pid).values() for pid in waiting)
+        port = serve(daemon, start_servers=3, max_requests=1, **daemon.visible())
+        waiting = asleep(daemon, 3)
+        assert [seats(pid) for pid in waiting] == [1, 1, 1]
         with connect(port) as client:
             expect_answers([client])
             pid = worker_of(daemon, client)
-            assert pid in waiting and "anon_inode:[eventpoll]" not in descriptors(pid).values()
+            assert pid in waiting and seats(pid) == 0
+        daemon.check()
+
+
+@case("a pool's keeper has as much open as the pool needs, when that has shrunk, paused and gone on")
+def kept_seats():
+    with Daemon() as daemon:
+        serve(daemon, start_servers=3, max_requests=1, **daemon.visible())
+        asleep(daemon, 3)
+        for words, left in ((["scale", "echo", "5"], 5), (["scale", "echo", "2"], 2),
+                            (["pause", "echo"], 0), (["resume", "echo"], 2)):
+            daemon.control(*words)
+            whole(daemon, left)
+            wait_until(f"{left} seats", lambda left=left: seats(daemon.listener()) == left)
         daemon.check()
 
 
@@ -218,7 +236,7 @@ def many():
         expect_answers(crowd_of(crowd, port, 80))
         assert len([client for client in pool(daemon).values() if client]) == 80, pool(daemon)
         crowd.close()
-        whole(daemon, 80)
+        whole(daemon, 80, seconds=30)
         daemon.check()
 
 

@@ -76,6 +76,21 @@ def few_descriptors():
 
 
 @covers("F11")
+@case("a pool that has more processes than its keeper may have descriptors serves as always")
+def few_descriptors_for_a_pool():
+    for limit in (0, 1):
+        with Daemon() as daemon, contextlib.ExitStack() as crowd:
+            port = free_port()
+            keys = {"process_model": "prefork", "start_servers": 50, "max_spare": 50,
+                    "max_requests": limit, "per_source": 0}
+            daemon.configure({"echo": dict(keys, listen=f"127.0.0.1:{port}")})
+            daemon.start(wrapper=["prlimit", "--nofile=24"])
+            for _ in range(40):
+                connected(crowd, port)
+            expect_idle(daemon.pid, daemon.listener())
+
+
+@covers("F11")
 @case("a master without a free descriptor does not spin when somebody wants to talk to it")
 def control_without_descriptors():
     with Daemon() as daemon:
