@@ -202,14 +202,25 @@ def no_watchdog():
             assert not told.find("WATCHDOG"), told.messages
 
 
-@case("a manager that does not read holds nobody up")
-def stalled_manager():
-    with Daemon() as daemon, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
-        deaf.bind(daemon.path("notify"))
+def fill(path):
+    """Sends until there is no room for even one message of somebody new."""
+    sent = True
+    while sent:
+        sent = False
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other, suppress(BlockingIOError):
             other.setblocking(False)
             while True:
-                other.sendto(b"X=full", daemon.path("notify"))
+                other.sendto(b"X=full", path)
+                sent = True
+
+
+@case("a manager that does not read holds nobody up, and the log says what it was not told")
+def stalled_manager():
+    with Daemon() as daemon, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        untold = "cannot tell the service manager FDSTORE=1: Resource temporarily unavailable"
+        daemon.announce(untold)
+        deaf.bind(daemon.path("notify"))
+        fill(daemon.path("notify"))
         port = serve(daemon, SimpleNamespace(address=daemon.path("notify")))
         with Load("serial", port, 300) as load:
             daemon.configure({"echo": {"listen": f"127.0.0.1:{port}", "instances": 99}})
@@ -218,6 +229,7 @@ def stalled_manager():
             took = time.monotonic() - begin
             result = load.finish()
         assert result.answered == 300, result
+        daemon.expect(untold)
         expect_time(took, 0, scaled(4))
         expect_time(result.slowest, 0, scaled(0.5))
 
