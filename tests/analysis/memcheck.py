@@ -84,7 +84,7 @@ OPEN_AT_END = {
     "generation_start": 4,  # channels of generations that are left at the end, which was at once
     "daemonize": 2,  # as has the pipe by which the command hears of its daemon
     "pool_open": 2,
-    "open_events": 8,  # where processes of a pool wait
+    "seats_open": 8,  # where processes of a pool wait
     "conf_ini_confirm": 1,
     "session_main": 1,  # its client
     "connect_socket": 1,  # to the log
