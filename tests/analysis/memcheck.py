@@ -51,7 +51,7 @@ LEFT_OUT = {
     "notify.py": ("a reload that drops a socket",),
     "pool.py": ("eighty clients",),
     "privilege.py": ("and nothing else",),
-    "quiet.py": ("with few descriptors",),
+    "quiet.py": ("with few descriptors", "than its keeper"),
     "reuse.py": ("a stop and its grace",),
     "start.py": ("descriptors 0 to 2", "directory may have been", "too few desc", "24 desc",
                  "a listener program that", "a listener that dies"),
