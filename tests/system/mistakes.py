@@ -52,7 +52,7 @@ class Trial(Daemon):
     def expect_serving(self):
         """Clients are served, and their sessions end."""
         assert exchange(self.port, b"still here") == b"still here"
-        self.wait_sessions(0)
+        wait_until("the session is gone", lambda: len(self.processes()) == len(self.first[0]))
 
     def told(self, lines, prefix=""):
         """Messages with files named from the test's directory, and of FILE:LINE only the line."""
