@@ -58,7 +58,7 @@ LEFT_OUT = {
     "stop.py": ("but not accepted yet",),
     "unix.py": ("200 clients",),
     "upgrade.py": ("100 upgrades", "again and again", "clients who wait are served", "a pool: busy workers",
-                   "a program that fails"),
+                   "a program that fails", "a program that hangs", "64 generations", "cannot be bound"),
     "webserver.py": ("ten seconds in all",),
 }
 # Programs of which everything does: they measure time or rates, or have sessions or starts by the hundred;
@@ -74,12 +74,14 @@ NOT_AT_ALL = ("accepting.py", "chaos.py", "clock.py", "cut.py", "exhaustion.py",
 OPEN_AT_END = {
     "master_open_signals": 1,
     "loop_open": 1,
+    "keep_own_descriptors": 1,  # a listener's channel to the master
     "open_program": 1,
     "board_create": 2,
     "pidfile_open": 1,
     "control_open": 1,
     "sockets_listen": 1,
     "accept_port": 1,  # the client of a session that a signal ended
+    "wait_and_take": 1,  # the same of a pool
     "accept_client": 8,  # as many may wait to be told; that is all whom the control socket takes
     "generation_start": 4,  # channels of generations that are left at the end, which was at once
     "daemonize": 2,  # as has the pipe by which the command hears of its daemon
