@@ -81,7 +81,7 @@ OPEN_AT_END = {
     "control_open": 1,
     "sockets_listen": 1,
     "accept_port": 1,  # the client of a session that a signal ended
-    "wait_and_take": 1,  # the same of a pool
+    "worker_main": 1,  # the same of a pool
     "accept_client": 8,  # as many may wait to be told; that is all whom the control socket takes
     "generation_start": 4,  # channels of generations that are left at the end, which was at once
     "daemonize": 2,  # as has the pipe by which the command hears of its daemon
