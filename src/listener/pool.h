@@ -32,11 +32,16 @@ struct pool_shared {
 
 enum { SEATS_MAX = 16, SEAT_SIGNALS = SERVICE_SOCKETS_MAX };
 
-/* Where workers wait (seats.c), in the order in which the kernel looks for one. A seat is an
- * epoll(7) instance: the ports by their index, and SEAT_SIGNALS, the signals of who waits there. */
+/* Where a worker waits: an epoll(7) instance that has the ports by their index, and SEAT_SIGNALS,
+ * the signals of who waits there. */
+struct seat {
+    int events;
+    bool taken;
+};
+
+/* In the order in which the kernel looks for somebody who waits (seats.c). */
 struct seats {
-    int seat[SEATS_MAX];
-    bool taken[SEATS_MAX];
+    struct seat seat[SEATS_MAX];
     unsigned int count;
 };
 

@@ -8,7 +8,6 @@
  * bring their own, and so do those for whom there is none.
  */
 #include <errno.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -39,39 +38,38 @@ int seats_take(struct listener *listener)
     unsigned int first = 0;
     if (!used_once(listener->service))
         return -1;
-    while (first < seats->count && seats->taken[first])
+    while (first < seats->count && seats->seat[first].taken)
         first++;
     if (first == SEATS_MAX)
         return -1;
+    struct seat *seat = &seats->seat[first];
     if (first == seats->count) {
-        seats->seat[first] = seats_open(listener);
-        seats->count += seats->seat[first] >= 0;
+        seat->events = seats_open(listener);
+        seats->count += seat->events >= 0;
     }
-    seats->taken[first] = true;
-    return seats->seat[first];
+    seat->taken = true;
+    return seat->events;
 }
 
 static void remove_seat(struct seats *seats, unsigned int at)
 {
-    close(seats->seat[at]);
+    close(seats->seat[at].events);
     seats->count--;
-    for (unsigned int i = at; i < seats->count; i++) {
+    for (unsigned int i = at; i < seats->count; i++)
         seats->seat[i] = seats->seat[i + 1];
-        seats->taken[i] = seats->taken[i + 1];
-    }
 }
 
 void seats_give(struct listener *listener, int seat)
 {
     struct seats *seats = &listener->pool.seats;
     unsigned int at = 0;
-    while (at < seats->count && seats->seat[at] != seat)
+    while (at < seats->count && seats->seat[at].events != seat)
         at++;
     if (at == seats->count)
         return;
     /* The next worker hears its own signals by the same descriptor. */
     int left = epoll_ctl(seat, EPOLL_CTL_DEL, listener->signals.fd, NULL);
-    seats->taken[at] = false;
+    seats->seat[at].taken = false;
     if (left < 0 && errno != ENOENT)
         remove_seat(seats, at);
 }
@@ -80,7 +78,7 @@ void seats_trim(struct listener *listener)
 {
     struct seats *seats = &listener->pool.seats;
     for (unsigned int i = seats->count; i > 0; i--)
-        if (!seats->taken[i - 1])
+        if (!seats->seat[i - 1].taken)
             remove_seat(seats, i - 1);
 }
 
@@ -88,7 +86,7 @@ void seats_forget(struct listener *listener, const struct port *port)
 {
     const struct seats *seats = &listener->pool.seats;
     for (unsigned int i = 0; i < seats->count; i++)
-        epoll_ctl(seats->seat[i], EPOLL_CTL_DEL, port->fd, NULL);
+        epoll_ctl(seats->seat[i].events, EPOLL_CTL_DEL, port->fd, NULL);
 }
 
 void seats_close(struct listener *listener)

@@ -19,6 +19,7 @@
 #include "listener/worker.h"
 #include "session/session.h"
 #include "session/trap.h"
+#include "sys/streams.h"
 
 enum { EVENTS = 16, SHORTAGE_MS = 50, BROKEN_MS = 200, REFUSED_LOOK_MS = 50 };
 
@@ -295,11 +296,9 @@ static void rehearse(const struct worker *worker)
 static void look_at_ports(struct worker *worker)
 {
     struct listener *listener = worker->listener;
-    for (unsigned int i = 0; i < listener->port_count && worker->left > 0; i++) {
-        struct pollfd port = { .fd = listener->ports[i].fd, .events = POLLIN };
-        if (worker->not_before_ms == 0 && poll(&port, 1, 0) > 0)
+    for (unsigned int i = 0; i < listener->port_count && worker->left > 0; i++)
+        if (worker->not_before_ms == 0 && sockets_waiting(listener->ports[i].fd) > 0)
             look_at_port(worker, &listener->ports[i]);
-    }
 }
 
 _Noreturn void worker_main(struct listener *listener, uint32_t slot, int seat)
@@ -318,7 +317,8 @@ _Noreturn void worker_main(struct listener *listener, uint32_t slot, int seat)
     rehearse(&worker);
     show_idle(&worker);
     board_session_update(worker.row, SESSION_WAITING, clock_us(), 0, 0, 0);
-    look_at_ports(&worker);
+    if (seat >= 0)
+        look_at_ports(&worker);
     while (worker.left > 0)
         wait_and_take(&worker);
     refuse_expire(listener, true);
