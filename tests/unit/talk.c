@@ -91,8 +91,10 @@ uint64_t talk_descriptors(const struct talk *talk)
     DIR *directory = opendir(path);
     ck_assert_ptr_nonnull(directory);
     while ((entry = readdir(directory)))
-        if (entry->d_name[0] != '.' && atoi(entry->d_name) < 64)
+        if (entry->d_name[0] != '.') {
+            ck_assert_int_lt(atoi(entry->d_name), 64);
             open |= UINT64_C(1) << atoi(entry->d_name);
+        }
     closedir(directory);
     return open;
 }

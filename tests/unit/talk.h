@@ -36,7 +36,7 @@ void talk_run(struct talk *talk, enum session_end (*serve)(struct stream *, cons
  * closes the client. */
 enum session_end talk_end(struct talk *talk);
 
-/* Those that the serving process has open below 64, each a bit (proc(5)). */
+/* What the serving process has open, each a bit (proc(5)); none may be above 63. */
 uint64_t talk_descriptors(const struct talk *talk);
 
 /* What `measure` returns for a talk is a time from `least` on and below `limit`. Of some tries, one
