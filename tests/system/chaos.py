@@ -38,6 +38,7 @@ FATES = {
 }
 MASTER_KILLED = ("master", None, "killed")
 NEVER = float("inf")
+SEAT = "anon_inode:[eventpoll]"
 TOO_LONG = 3  # seconds after which worker_timeout may get even one that has just gone on
 
 
@@ -168,19 +169,19 @@ class Chaos:
 
 
 def held(daemon):
-    """What master and listeners have open while they wait: kinds, and folders of files. A keeper has a
-    seat for each process of its pool, of which there are now more and now less."""
+    """What master and listeners have open while they wait: kinds, and folders of files. Of a pool, which is
+    now larger and now smaller, its keeper has a seat for each process: those are left out, and no more."""
     looked_at = {process.title.split()[2]: process.pid for process in daemon.processes("listener")}
     if IS_ROOT:
         looked_at["master"] = daemon.pid
-    return {
-        name: sorted(
-            os.path.dirname(what) or what.split(":")[0]
-            for what in descriptors_at_rest(pid).values()
-            if what != "anon_inode:[eventpoll]"
-        )
-        for name, pid in looked_at.items()
-    }
+    found = {}
+    for name, pid in looked_at.items():
+        names = list(descriptors_at_rest(pid).values())
+        for _ in daemon.processes("session", name):
+            if SEAT in names:
+                names.remove(SEAT)
+        found[name] = sorted(os.path.dirname(what) or what.split(":")[0] for what in names)
+    return found
 
 
 def expect_answers(places):
