@@ -16,5 +16,5 @@ void private_free(void *memory, size_t size);
 /* For any mapping of whole pages: children do not get it from now on. 0 or -errno. */
 int private_keep(const void *memory, size_t size);
 
-/* Children get it from now on, as a copy like all else. 0 or -errno. */
+/* Children get it from now on, as they get all else. 0 or -errno. */
 int private_hand_on(void *memory, size_t size);

@@ -4,10 +4,12 @@
  *   control   header, blocks (one a generation of listeners), owners of chunks, and the listener's
  *             half of each slot. Written by master and listeners; no session has it mapped
  *             (MADV_DONTFORK).
- *   sessions  the session's half of each slot. Written by the session that holds it.
+ *   sessions  the session's half of each slot. Written by the session that holds it, which has
+ *             mapped the chunk in which its slot is, and nothing else of it.
  *
- * A session that goes wrong can therefore mislead a reader about itself, and nothing else: whatever
- * decides something (free lists, pid tables, limits) is private memory, or in control.
+ * A session that goes wrong can therefore mislead a reader about itself and its neighbours, and
+ * nothing else: whatever decides something (free lists, pid tables, limits) is private memory, or
+ * in control.
  *
  * Slots are handed out in chunks: a listener takes a chunk by one compare-and-swap in its table of
  * owners and then divides it privately; the master gives the chunks of a dead generation back.
@@ -207,7 +209,8 @@ struct board {
     struct board_session *session;
     void *control, *sessions;
     size_t control_size, sessions_size;
-    int fds[2]; /* control, sessions; -1 once closed */
+    void *handed_on; /* what board_hand_on gives children of sessions; NULL: nothing */
+    int fds[2];      /* control, sessions; -1 once closed */
 };
 
 /* Makes the board for so many sessions at a time; the memfds are sealed against any change of size.
@@ -217,9 +220,12 @@ int board_create(struct board *board, uint32_t sessions, struct failure *why);
 /* Unmaps and closes; a board that was never made is nothing. */
 void board_destroy(struct board *board);
 
-/* Maps a board from its two memfds, checks size, seals and version. Control is not inherited by
- * children (MADV_DONTFORK). The descriptors stay the caller's. Returns 0 or -1. */
+/* Maps a board from its two memfds, checks size, seals and version. Children inherit nothing of it
+ * (MADV_DONTFORK). The descriptors stay the caller's. Returns 0 or -1. */
 int board_attach(struct board *board, int control_fd, int sessions_fd, struct failure *why);
+/* Children forked from now on get the session's half of this slot, with those of its chunk. Returns
+ * 0 or -errno (ENOMEM), and then they get none. */
+int board_hand_on(struct board *board, uint32_t slot);
 /* The same for the master that takes another's place: maps it as board_create does, and the
  * descriptors are the board's from then on. */
 int board_adopt(struct board *board, int control_fd, int sessions_fd, struct failure *why);

@@ -94,6 +94,9 @@ int children_fork(struct listener *listener, int fd, const struct address *clien
     struct child child = { .slot = slot, .source = source, .seat = -1 };
     char text[ADDRESS_TEXT_MAX], title[SESSION_TITLE_MAX];
 
+    int error = board_hand_on(&listener->board, slot);
+    if (error < 0)
+        return error;
     address_format_peer(client, listener->service->log_address, text, sizeof(text));
     board_slot_open(&listener->board, slot, listener->block_index, text, clock_us());
     child.turn = listener->board.slot[slot].turn;
@@ -118,16 +121,18 @@ int children_fork(struct listener *listener, int fd, const struct address *clien
 
 int children_fork_worker(struct listener *listener, uint32_t slot)
 {
+    int error = board_hand_on(&listener->board, slot);
+    if (error < 0)
+        return error;
     struct child child = { .slot = slot, .worker = true, .seat = seats_take(listener) };
-
     board_slot_open(&listener->board, slot, listener->block_index, NULL, clock_us());
     child.pid = confine_fork(CHILD_ENDED);
     if (child.pid == 0)
         worker_main(listener, slot, child.seat);
     if (child.pid < 0) {
-        int result = -errno;
+        error = -errno;
         seats_give(listener, child.seat);
-        return result;
+        return error;
     }
     board_slot_pid(&listener->board, slot, child.pid);
     add(&listener->children, &child);

@@ -78,8 +78,9 @@ struct children {
 };
 
 struct slots {
-    uint32_t *free; /* a stack */
+    uint32_t *free;
     uint32_t count, room;
+    uint32_t chunk; /* of the slot that was taken last */
     uint32_t hint;
 };
 

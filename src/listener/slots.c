@@ -24,9 +24,19 @@ bool slots_ready(struct listener *listener)
     return true;
 }
 
+/* Of the chunk of the one before, if that has any: it is children's already (board_hand_on). */
 uint32_t slots_take(struct listener *listener)
 {
-    return listener->slots.free[--listener->slots.count];
+    struct slots *slots = &listener->slots;
+    uint32_t at = slots->count;
+    while (at > 0 && slots->free[at - 1] / BOARD_CHUNK != slots->chunk)
+        at--;
+    if (at == 0)
+        at = slots->count;
+    uint32_t slot = slots->free[at - 1];
+    slots->free[at - 1] = slots->free[--slots->count];
+    slots->chunk = slot / BOARD_CHUNK;
+    return slot;
 }
 
 static bool is_free(const struct listener *listener, uint32_t slot)

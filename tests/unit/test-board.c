@@ -378,21 +378,51 @@ static int attach_again(struct board *copy)
     return board_attach(copy, control, session, &why);
 }
 
-START_TEST(a_child_of_the_listener_has_no_control_region)
+static bool is_mapped(void *at)
 {
-    struct board copy;
+    unsigned char resident;
+    uintptr_t page = (uintptr_t)at & ~((uintptr_t)getpagesize() - 1);
+    return mincore((void *)page, 1, &resident) == 0;
+}
+
+/* Forks a child that serves in `slot`, if it has such a row. Whether that is all that it has of the
+ * board, the row of `other` not included. */
+static bool child_has_only(struct board *copy, uint32_t slot, uint32_t other)
+{
     int status;
-    ck_assert_int_eq(attach_again(&copy), 0);
     pid_t pid = fork();
     if (pid == 0) {
-        unsigned char resident;
-        board_session_update(&copy.session[0], SESSION_READING, 1, 2, 3, 4);
-        _exit(mincore(copy.control, 1, &resident) == 0);
+        if (!is_mapped(&copy->session[slot]) || is_mapped(&copy->session[other]) ||
+            is_mapped(copy->control))
+            _exit(1);
+        board_session_update(&copy->session[slot], SESSION_READING, 1, slot + 2, 3, 4);
+        _exit(0);
     }
     waitpid(pid, &status, 0);
-    ck_assert(WIFEXITED(status));
-    ck_assert_int_eq(WEXITSTATUS(status), 0);
-    ck_assert_uint_eq(board.session[0].bytes_in, 2);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+           board.session[slot].bytes_in == slot + 2;
+}
+
+START_TEST(a_child_of_the_listener_has_the_row_of_its_slot_and_nothing_far_from_it)
+{
+    enum { FAR = 100 * BOARD_CHUNK };
+    static const uint32_t places[] = { 0, FAR + 3, 1, FAR + BOARD_CHUNK - 1 };
+    struct board copy;
+    ck_assert_int_eq(attach_again(&copy), 0);
+    for (unsigned int i = 0; i < sizeof(places) / sizeof(*places); i++) {
+        ck_assert_int_eq(board_hand_on(&copy, places[i]), 0);
+        ck_assert(child_has_only(&copy, places[i], places[i] < FAR ? FAR : 0));
+    }
+}
+END_TEST
+
+START_TEST(a_child_has_no_row_as_long_as_none_is_handed_on)
+{
+    struct board copy;
+    ck_assert_int_eq(attach_again(&copy), 0);
+    ck_assert(!child_has_only(&copy, 0, BOARD_CHUNK));
+    ck_assert_int_eq(board_hand_on(&copy, 0), 0);
+    ck_assert(child_has_only(&copy, 0, BOARD_CHUNK));
 }
 END_TEST
 
@@ -460,7 +490,8 @@ int main(void)
     tcase_add_test(cases, moments_are_remembered);
     tcase_add_test(cases, a_reader_may_have_the_header_alone);
     tcase_add_test(cases, an_attached_board_is_the_same_board);
-    tcase_add_test(cases, a_child_of_the_listener_has_no_control_region);
+    tcase_add_test(cases, a_child_of_the_listener_has_the_row_of_its_slot_and_nothing_far_from_it);
+    tcase_add_test(cases, a_child_has_no_row_as_long_as_none_is_handed_on);
     tcase_add_test(cases, a_region_that_could_shrink_is_not_taken);
     tcase_add_test(cases, a_board_of_another_version_is_not_taken);
     tcase_add_test(cases, a_reader_beside_a_busy_writer_never_sees_half_a_row);
