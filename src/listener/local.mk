@@ -19,6 +19,8 @@ src_listener_listener_SOURCES = \
 	src/listener/worker.c \
 	src/listener/worker.h \
 	src/listener/worker_news.c
+EXTRA_DIST += src/listener/text.ld
+EXTRA_src_listener_listener_DEPENDENCIES = src/listener/text.ld
 src_listener_listener_LDFLAGS = $(HARDEN_LDFLAGS) $(LISTENER_LDFLAGS)
 src_listener_listener_LDADD = \
 	src/session/libsession.a \

@@ -95,7 +95,8 @@ static ssize_t receive_by_pipe(const struct stream *stream, size_t size)
     }
 }
 
-static ssize_t receive(const struct stream *stream, void *buffer, size_t size, bool wait)
+__attribute__((hot)) static ssize_t receive(const struct stream *stream, void *buffer, size_t size,
+                                            bool wait)
 {
     struct pollfd input = { .fd = stream->in, .events = POLLIN };
 
@@ -112,7 +113,7 @@ static ssize_t receive(const struct stream *stream, void *buffer, size_t size, b
 }
 
 /* What both ways of reading do with what receive() returned, but for EINTR and EAGAIN. */
-static size_t received(struct stream *stream, ssize_t count)
+__attribute__((hot)) static size_t received(struct stream *stream, ssize_t count)
 {
     if (count > 0) {
         stream->state = STREAM_WORKS;

@@ -62,7 +62,7 @@ static void show(const struct stream *stream, enum board_activity activity)
                          stream->turns);
 }
 
-static void show_progress(struct stream *stream)
+__attribute__((hot)) static void show_progress(struct stream *stream)
 {
     _Static_assert(STREAM_READS == 0 && SESSION_WORKING - SESSION_READING == STREAM_WORKS &&
                        SESSION_WRITING - SESSION_READING == STREAM_WRITES &&

@@ -12,4 +12,4 @@
 void trap_install(void);
 
 /* Where the call's number + 1 is written, so that 0 stands for none. NULL: nowhere. */
-void trap_write_to(_Atomic uint32_t *where);
+void trap_write_to(_Atomic uint32_t *where) __attribute__((hot));

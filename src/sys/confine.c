@@ -153,7 +153,8 @@ int confine(int fd, char *missing, size_t size, struct failure *why)
     return result;
 }
 
-static long take_places(long number, long a, long b, long c, long d, long e, unsigned long right)
+__attribute__((hot)) static long take_places(long number, long a, long b, long c, long d, long e,
+                                             unsigned long right)
 {
     return number + a + b + c + d + e + (long)right;
 }
@@ -164,7 +165,7 @@ static long (*volatile forget)(long number, long a, long b, long c, long d, long
 
 /* The child of a fork has what its parent had in registers and on the stack. There the token was
  * the last argument: other arguments take its places before anything else is done. */
-static __attribute__((noinline)) long call(long number, long a, long b, long c)
+__attribute__((hot, noinline)) static long call(long number, long a, long b, long c)
 {
     long result = syscall(number, a, b, c, 0L, 0L, *token);
     forget(0, 0, 0, 0, 0, 0, 0);

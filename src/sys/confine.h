@@ -39,7 +39,7 @@ const char *confine_landlock_lacks(long version);
  * that called confine; not of its children. As long as nobody has, they are just these.
  * confine_fork knows nothing of threads, and tells of the child's end by the signal `end`; whoever
  * inherits the child hears SIGCHLD. */
-pid_t confine_fork(int end);
+pid_t confine_fork(int end) __attribute__((hot));
 int confine_kill(pid_t pid, int number);
 int confine_queue(pid_t pid, int number, int value);
 int confine_shut(int fd);

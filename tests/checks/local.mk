@@ -22,5 +22,8 @@ TESTS += tests/checks/libraries.sh
 dist_check_SCRIPTS += tests/checks/sandbox.sh
 TESTS += tests/checks/sandbox.sh
 
+dist_check_SCRIPTS += tests/checks/text.sh
+TESTS += tests/checks/text.sh
+
 dist_check_SCRIPTS += tests/checks/shell.sh
 TESTS += tests/checks/shell.sh
