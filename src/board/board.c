@@ -182,16 +182,21 @@ int board_attach(struct board *board, int control_fd, int sessions_fd, struct fa
     return 0;
 }
 
+/* What is handed on at a time. Both are powers of two, so one is made of whole others. */
+static size_t piece_size(void)
+{
+    enum { CHUNK = BOARD_CHUNK * sizeof(struct board_session) };
+    _Static_assert((CHUNK & (CHUNK - 1)) == 0, "no row lies in two pages");
+    size_t page = (size_t)getpagesize();
+    return page > CHUNK ? page : CHUNK;
+}
+
 /* Not the whole region: a kernel that looks for who uses a page (reclaim, DAMON) goes through all
  * processes that have mapped what surrounds it, and nobody can fork or end meanwhile. With 10 000
  * sessions that took half a processor. */
 int board_hand_on(struct board *board, uint32_t slot)
 {
-    size_t page = (size_t)getpagesize(), size = BOARD_CHUNK * sizeof(struct board_session);
-    _Static_assert((BOARD_CHUNK * sizeof(struct board_session) & (PAGE - 1)) == 0,
-                   "a chunk is whole pages");
-    if (size < page)
-        size = page;
+    size_t size = piece_size();
     char *wanted = (char *)board->sessions + slot * sizeof(struct board_session) / size * size;
     if (wanted == board->handed_on)
         return 0;

@@ -5,7 +5,8 @@
  *             half of each slot. Written by master and listeners; no session has it mapped
  *             (MADV_DONTFORK).
  *   sessions  the session's half of each slot. Written by the session that holds it, which has
- *             mapped the chunk in which its slot is, and nothing else of it.
+ *             mapped the chunk in which its slot is, and for writing nothing else of it
+ *             (board_hand_on).
  *
  * A session that goes wrong can therefore mislead a reader about itself and its neighbours, and
  * nothing else: whatever decides something (free lists, pid tables, limits) is private memory, or
@@ -223,9 +224,6 @@ void board_destroy(struct board *board);
 /* Maps a board from its two memfds, checks size, seals and version. Children inherit nothing of it
  * (MADV_DONTFORK). The descriptors stay the caller's. Returns 0 or -1. */
 int board_attach(struct board *board, int control_fd, int sessions_fd, struct failure *why);
-/* Children forked from now on get the session's half of this slot, with those of its chunk. Returns
- * 0 or -errno (ENOMEM), and then they get none. */
-int board_hand_on(struct board *board, uint32_t slot);
 /* The same for the master that takes another's place: maps it as board_create does, and the
  * descriptors are the board's from then on. */
 int board_adopt(struct board *board, int control_fd, int sessions_fd, struct failure *why);
@@ -233,6 +231,11 @@ int board_adopt(struct board *board, int control_fd, int sessions_fd, struct fai
  * `whole` false only the header is there. */
 int board_attach_reader(struct board *board, int control_fd, int sessions_fd, bool whole,
                         struct failure *why);
+
+/* Children forked from now on get the session's half of this slot, with those of its chunk (where
+ * pages are larger: of its page) and of no other. Returns 0, or -errno (EAGAIN: no memory), and
+ * then nothing may be forked for the slot. */
+int board_hand_on(struct board *board, uint32_t slot);
 
 /* A block begins for a generation. Master only, which knows by itself which are free and whose they
  * are: a listener can write to its own. */

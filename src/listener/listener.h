@@ -78,7 +78,7 @@ struct children {
 };
 
 struct slots {
-    uint32_t *free;
+    uint32_t *free; /* the one that was given back last is the last */
     uint32_t count, room;
     uint32_t chunk; /* of the slot that was taken last */
     uint32_t hint;

@@ -24,17 +24,22 @@ bool slots_ready(struct listener *listener)
     return true;
 }
 
-/* Of the chunk of the one before, if that has any: it is children's already (board_hand_on). */
+/* Prefers the chunk that children get already, since another one costs system calls
+ * (board_hand_on). Only among those that were given back last: there may be thousands. */
+static uint32_t choose(const struct slots *slots)
+{
+    uint32_t end = slots->count > BOARD_SPARE ? slots->count - BOARD_SPARE : 0;
+    for (uint32_t at = slots->count; at > end; at--)
+        if (slots->free[at - 1] / BOARD_CHUNK == slots->chunk)
+            return at - 1;
+    return slots->count - 1;
+}
+
 uint32_t slots_take(struct listener *listener)
 {
     struct slots *slots = &listener->slots;
-    uint32_t at = slots->count;
-    while (at > 0 && slots->free[at - 1] / BOARD_CHUNK != slots->chunk)
-        at--;
-    if (at == 0)
-        at = slots->count;
-    uint32_t slot = slots->free[at - 1];
-    slots->free[at - 1] = slots->free[--slots->count];
+    uint32_t at = choose(slots), slot = slots->free[at];
+    slots->free[at] = slots->free[--slots->count];
     slots->chunk = slot / BOARD_CHUNK;
     return slot;
 }

@@ -141,7 +141,7 @@ static const struct rule serving[] = {
     IF(mmap, MEMORY_FOR_DATA),
     IF(mmap2, MEMORY_FOR_DATA),                 /* 32 bits */
     IF(mremap, NOTHING_BUT(3, MREMAP_MAYMOVE)), /* realloc(3) */
-    IF(madvise, IS(2, MADV_DONTFORK)), /* what children get, which only the keeper can have */
+    IF(madvise, IS(2, MADV_DONTFORK)),          /* what children get: sessions have none */
     IF(madvise, IS(2, MADV_DOFORK)),
     ANY(getrandom),
 };

@@ -68,7 +68,7 @@ ERRNOS = {
     "mmap": ["ENOMEM"],
     "mremap": ["ENOMEM"],
     "mprotect": ["ENOMEM"],
-    "madvise": ["EINVAL", "ENOMEM"],
+    "madvise": ["EINVAL", "ENOMEM", "EAGAIN"],
     # sockets
     "socket": [*_ROOM, "ENOBUFS", "EAFNOSUPPORT", "EPERM"],
     "socketpair": [*_ROOM, "ENOBUFS"],

@@ -10,6 +10,7 @@ tests_faults_forkechod_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fork,--wrap=_Fork,--wr
 tests_faults_listener_SOURCES = $(src_listener_listener_SOURCES) $(fault_sources) \
 	tests/faults/listener-malloc.c
 tests_faults_listener_LDADD = $(src_listener_listener_LDADD)
+EXTRA_tests_faults_listener_DEPENDENCIES = src/listener/text.ld
 tests_faults_listener_LDFLAGS = $(HARDEN_LDFLAGS) $(LISTENER_LDFLAGS) \
 	-Wl,--wrap=fork,--wrap=_Fork,--wrap=syscall,--wrap=malloc,--wrap=calloc,--wrap=realloc
 EXTRA_DIST += tests/faults/doors.py tests/faults/errnos.py tests/faults/gate.py tests/faults/life.py \

@@ -12,6 +12,7 @@ from processes import descriptors, mappings, status
 ALLOWED = {"memory": 64, "mappings": 0, "descriptors": 1, "processes": 3}
 ALLOWED_SHORT = {"memory": 2048, "mappings": 5, "descriptors": 5, "processes": 10}
 LONG = 600  # seconds
+ROWS = 4  # mappings of the board's rows: up to three, and one for reading where they are shown
 KEPT = ("echo", "once", "http", "status", "unix")  # services whose listeners are never killed
 TITLE = re.compile(r"forkechod: listener (\S+) ")
 
@@ -22,8 +23,10 @@ def measure(pid):
     found = {"memory": int(facts["RssAnon"].split()[0]), "resident": int(facts["VmRSS"].split()[0])}
     if IS_ROOT:
         found["descriptors"] = len(descriptors(pid))
-        # Sessions' rows are one mapping, or up to three: children get a part of it.
-        found["mappings"] = sum("forkechod-sessions" not in line for line in mappings(pid))
+        # Sessions' rows are parted, where children get a piece, and count as the most they may be.
+        lines = mappings(pid)
+        rows = sum("forkechod-sessions" in line for line in lines)
+        found["mappings"] = len(lines) - rows + max(ROWS, rows)
     return found
 
 

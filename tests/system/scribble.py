@@ -89,19 +89,24 @@ def shown():
                                   "echo": {"listen": "127.0.0.1:0"}})
         finally:
             os.environ["FORKECHOD_LISTENER"] = own
+        echo, place = daemon.addresses["echo"][0], daemon.addresses["wild"][0]
         for seed in SEEDS:
-            with connect(daemon.addresses["wild"][0]) as wild:
+            with connect(echo) as before, connect(place) as neighbour, connect(place) as wild:
+                assert asks(before, b"well") == b"well"
                 assert orders(wild, b"shared %d" % seed)
-                (session,) = page.sessions("wild")
-                assert session["torn"] and session["state"] == "unknown", session
-                assert session["client"] == "%s:%d" % wild.getsockname(), session
+                sessions = page.sessions("wild")  # whose rows lie side by side
+                assert all(one["torn"] and one["state"] == "unknown" for one in sessions), sessions
+                clients = {"%s:%d" % client.getsockname() for client in (neighbour, wild)}
+                assert {one["client"] for one in sessions} == clients, sessions
                 page.metrics()
                 assert page.get().count("</html>") == 1
-                with connect(daemon.addresses["echo"][0]) as client:
+                with connect(echo) as client:
                     assert asks(client, b"well") == b"well"
-                    assert [one["torn"] for one in page.sessions("echo")] == [False]
-            daemon.kill(session["pid"])
-            wait_until("it was waited for", lambda: not page.sessions("wild"))
+                    assert asks(before, b"still") == b"still"
+                    assert [one["torn"] for one in page.sessions("echo")] == [False, False]
+                for one in sessions:
+                    daemon.kill(one["pid"])
+            wait_until("all were waited for", lambda: not page.sessions("wild") + page.sessions("echo"))
 
 
 @covers("F17")

@@ -403,9 +403,10 @@ static bool child_has_only(struct board *copy, uint32_t slot, uint32_t other)
            board.session[slot].bytes_in == slot + 2;
 }
 
+enum { FAR = 100 * BOARD_CHUNK }; /* so that it is in another page, however large */
+
 START_TEST(a_child_of_the_listener_has_the_row_of_its_slot_and_nothing_far_from_it)
 {
-    enum { FAR = 100 * BOARD_CHUNK };
     static const uint32_t places[] = { 0, FAR + 3, 1, FAR + BOARD_CHUNK - 1 };
     struct board copy;
     ck_assert_int_eq(attach_again(&copy), 0);
@@ -420,9 +421,9 @@ START_TEST(a_child_has_no_row_as_long_as_none_is_handed_on)
 {
     struct board copy;
     ck_assert_int_eq(attach_again(&copy), 0);
-    ck_assert(!child_has_only(&copy, 0, BOARD_CHUNK));
+    ck_assert(!child_has_only(&copy, 0, FAR));
     ck_assert_int_eq(board_hand_on(&copy, 0), 0);
-    ck_assert(child_has_only(&copy, 0, BOARD_CHUNK));
+    ck_assert(child_has_only(&copy, 0, FAR));
 }
 END_TEST
 
