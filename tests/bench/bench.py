@@ -298,8 +298,9 @@ HEAD = """# Benchmarks
 Written by `make bench` on {date}: {cpus} processors, Linux {kernel}, {libc}; client and server on the same
 machine, over the loopback, {rounds} rounds of {seconds} s in turns (A B A B …), three times as many for a
 client now and then, for processes that are used again and for requests over 8 connections, a fifth of them
-for memory, half of them, each four times as long, with held connections. Absolute figures are this machine's; what counts are the ratios of the
-medians. Beside each stands the lowest and the highest ratio of a single round. forkechod runs with its
+for memory, half of them, each four times as long, with held connections. Absolute figures are this machine's;
+what counts are the ratios of the medians. Beside each stands the lowest and the highest ratio of a single
+round. forkechod runs with its
 sandbox, its board, process titles and the limits that it ships, but where connections are held `instances`
 and `per_source` are raised; clients come from {sources} addresses in turn. The plain loops are in
 `tests/bench/`; they and the daemon run from copies, as they would be installed. Every byte that came back was compared.

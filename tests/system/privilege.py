@@ -10,7 +10,7 @@ import signal
 import subprocess
 
 from clients import asks, connect, exchange, is_refused
-from harness import IS_ROOT, SERVING_USER, Daemon, forkechod, free_port, ordinary
+from harness import IS_ROOT, SERVING_USER, Daemon, descriptors_at_rest, forkechod, free_port, ordinary
 from processes import daemon_processes, descriptors, mappings, reap_orphans, status, wait_until
 from programs import SANITIZED
 from tap import Skip, case, covers, run
@@ -230,13 +230,6 @@ def session_descriptors():
 @covers("F18")
 @case("a listener has its own sockets, its master and its signals open, and nothing else")
 def listener_descriptors():
-    def has_its_own(service, sockets):
-        found = descriptors(daemon.listener(service))
-        expect_null(found)
-        kinds = sorted(where.split(":")[0] for where in found.values())
-        assert "anon_inode:[signalfd]" in found.values(), (service, found)
-        return kinds == ["anon_inode"] + ["socket"] * (sockets + 1)
-
     ports = {"one": [free_port(), free_port()], "two": [free_port()]}
     with Daemon() as daemon:
         daemon.configure(
@@ -249,8 +242,11 @@ def listener_descriptors():
         for name, own in ports.items():
             with connect(own[0]) as client:
                 assert asks(client, b"hello") == b"hello"
-                # The client's connection, which it closes when it has forked, may still be there.
-                wait_until("the listener has what it should", lambda: has_its_own(name, len(own)))
+                found = descriptors_at_rest(daemon.listener(name))
+                expect_null(found)
+                kinds = sorted(where.split(":")[0] for where in found.values())
+                assert kinds == ["anon_inode"] + ["socket"] * (len(own) + 1), (name, found)
+                assert "anon_inode:[signalfd]" in found.values(), (name, found)
 
 
 @covers("F18")
